@@ -139,6 +139,11 @@ class Writer:
         """Number of frames that are wholly written."""
         return committed(self._file, group)
 
+    def frames(self, group: str, name: str, count: int) -> Array:
+        """The first `count` frames of a framed variable, as they were written."""
+        values: Array = np.asarray(self._file[group][name][:count])
+        return values
+
     def finish(self, status: str, stop_reason: str = "") -> None:
         """Record how a run ended that did not complete: "failed" or "interrupted"."""
         if status not in ("failed", "interrupted"):

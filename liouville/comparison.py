@@ -1,0 +1,276 @@
+"""The main job, stage by stage: characteristics, finite volumes, fluctuation theory, particles, verdicts.
+
+Everything is written as it comes. A run that goes on after an interruption computes the deterministic stages again (seconds, and
+the same bits) and the replicas that are missing.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from liouville import judgement, mean_field, schema, simulation
+from liouville.judgement import Ensemble, Evidence
+from liouville.mean_field import Density, Plan, Reference
+from liouville.progress import Quiet, Stages
+from liouville.runfile import InputError, RunFile, dump, parse
+from liouville.storage import FileProblem, Group, Writer, attributes, open_result
+from liouville.verdicts import Verdict
+from solvers.finite_volume import Frame, SolverError
+from solvers.fluctuations import Fluctuations
+
+Array = NDArray[np.float64]
+
+COMMANDS = ("compare", "solve", "simulate")
+
+
+class RunFailed(RuntimeError):
+    """A run that could not go on; what was committed stays. The message says which quantity and when."""
+
+
+def start(
+    run: RunFile, command: str, path: Path, *, force: bool = False, stages: Stages | None = None
+) -> list[Verdict]:
+    """Run `command` (compare, solve or simulate) from the beginning into a new file; returns the verdicts.
+
+    Raises InputError, FileProblem (the file exists and not `force`) or RunFailed.
+    """
+    plan = Plan(run)
+    sizes = _sizes(run, command)
+    if command != "simulate":
+        mean_field.grid(plan)  # an impossible c_range is refused before a file is made
+    described = {
+        "problem": run.problem.name,
+        "runfile": dump(run),
+        "command": command,
+        "seed": run.particles.seed if run.particles else -1,
+        "threads": numba.get_num_threads(),
+    }
+    with (
+        Writer.create(path, described, _groups(plan, command, sizes), force=force) as writer,
+        _accounted(writer),
+    ):
+        return _run(plan, command, sizes, writer, stages or Quiet())
+
+
+def resume(path: Path, *, stages: Stages | None = None) -> list[Verdict]:
+    """Go on with a run that was interrupted or failed; it ends with the bits of one that was not.
+
+    Raises FileProblem where the file is completed, being written, or not a result file.
+    """
+    with open_result(path) as file:
+        known = attributes(file)
+    run = parse(known["runfile"], str(path))
+    with Writer.resume(path) as writer, _accounted(writer):
+        return _run(Plan(run), known["command"], _sizes(run, known["command"]), writer, stages or Quiet())
+
+
+@contextmanager
+def _accounted(writer: Writer) -> Iterator[None]:
+    """Leave in the file how the run ended."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        writer.finish("interrupted", "keyboard interrupt")
+        raise
+    except (SolverError, FloatingPointError, MemoryError, OSError, np.linalg.LinAlgError) as error:
+        reason = str(error) or type(error).__name__
+        writer.finish("failed", reason)
+        raise RunFailed(reason) from error
+
+
+def _sizes(run: RunFile, command: str) -> dict[int, int]:
+    """Replicas of each size; empty for `solve`."""
+    if command == "solve":
+        return {}
+    if run.particles is None:
+        raise InputError(f"particles: the table [particles] is needed for `liouville {command}`")
+    return dict(zip(run.particles.sizes, run.particles.replicas, strict=True))
+
+
+def _groups(plan: Plan, command: str, sizes: dict[int, int]) -> list[Group]:
+    groups = [schema.characteristics(plan), schema.fluctuations(plan)]
+    if command != "simulate":
+        groups = [schema.density(plan), schema.density_error(plan), *groups]
+    return groups + [schema.particles(plan, n, replicas) for n, replicas in sizes.items()]
+
+
+def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages: Stages) -> list[Verdict]:
+    with stages.stage("characteristics", 1):
+        known = mean_field.reference(plan)
+        _write_characteristics(plan, known, writer)
+    solved, last = None, np.empty(0)
+    if command != "simulate":
+        with stages.stage("finite volumes", len(plan.times)) as advance:
+            solved, last = _solve(plan, writer, advance)
+    with stages.stage("fluctuation theory", 1):
+        theory = mean_field.fluctuation_theory(plan, known)
+        covariance = judgement.at_snapshots(plan, theory)
+        _write_fluctuations(plan, theory, covariance, writer)
+    f0 = solved.coefficients if solved else known.characteristics.coefficients
+    operator = simulation.PathOperator.build(plan, known, theory)
+    ensembles = []
+    for n, replicas in sizes.items():
+        with stages.stage(f"particles, n = {n}", replicas) as advance:
+            ensembles.append(_simulate(plan, known, operator, f0, n, replicas, writer, advance))
+        writer.sync()
+    extra = [schema.hypotheses(hypotheses(plan, theory))]
+    verdicts: list[Verdict] = []
+    if solved is not None and ensembles:
+        evidence = Evidence(plan, known, solved, theory, covariance, last, tuple(ensembles))
+        verdicts = judgement.judge(evidence)
+        extra.append(schema.verdicts(verdicts))
+    with stages.stage("writing", 1):
+        writer.complete(extra)
+    return verdicts
+
+
+def _append(writer: Writer, group: str, start: int, **arrays: Array) -> None:
+    """Write the frames that are not there yet."""
+    done = writer.committed(group) - start
+    rows = len(next(iter(arrays.values())))
+    if done < rows:
+        writer.write(
+            group, start + max(0, done), **{name: array[max(0, done) :] for name, array in arrays.items()}
+        )
+
+
+def _write_characteristics(plan: Plan, known: Reference, writer: Writer) -> None:
+    solved, problem = known.characteristics, plan.problem
+    _append(
+        writer,
+        "/characteristics",
+        0,
+        f=problem.values(solved.coefficients),
+        loss=problem.loss(solved.coefficients),
+        error_estimate=solved.error,
+    )
+
+
+def _write_fluctuations(plan: Plan, theory: Fluctuations, covariance: Array, writer: Writer) -> None:
+    basis, stride = plan.problem.basis, plan.substeps // plan.every
+    _append(
+        writer,
+        "/fluctuations",
+        0,
+        covariance=basis @ covariance @ basis.T,
+        trace=theory.trace[::stride],
+        trace_error=theory.trace_error[::stride],
+        two_time_trace=np.einsum("sitj,ij->st", theory.covariance, np.eye(plan.problem.rank))[
+            ::stride, ::stride
+        ],
+        gap=np.linalg.eigvalsh(theory.kernel_diagonal[::stride])[:, 0],
+    )
+
+
+def _solve(plan: Plan, writer: Writer, advance) -> tuple[Density, Array]:  # type: ignore[no-untyped-def]
+    """The finite volumes, frame by frame into the file; also the density at the last snapshot."""
+    problem, grid = plan.problem, mean_field.grid(plan)
+    writer.set("/density", "c", grid.c)
+    features = problem.on_grid(grid)
+    last = np.empty(0)
+
+    def visit(k: int, frame: Frame) -> None:
+        nonlocal last
+        last = frame.density
+        loss = frame.loss + problem.floor
+        _append(
+            writer,
+            "/density",
+            k,
+            rho=frame.density[None],
+            moment=frame.moment[None],
+            potential=(features.centres @ (frame.coefficients - problem.closure.target))[None],
+            f=problem.values(frame.coefficients)[None],
+            loss=np.array([loss]),
+            mass=np.array([frame.mass]),
+            energy=np.array([problem.energy(frame.coefficients)]),
+            dissipation=np.array([frame.dissipation]),
+            dissipated=np.array([frame.dissipated]),
+            minimum=np.array([frame.minimum]),
+        )
+        advance(1)
+
+    solved = mean_field.density(plan, grid, visit)
+    _append(
+        writer,
+        "/density_error",
+        0,
+        f_error=solved.error,
+        dissipation_defect=solved.defect,
+        dissipation_defect_error=solved.defect_error,
+    )
+    writer.sync()
+    return solved, last
+
+
+def _simulate(  # type: ignore[no-untyped-def]
+    plan: Plan,
+    known: Reference,
+    operator: simulation.PathOperator,
+    f0: Array,
+    n: int,
+    replicas: int,
+    writer: Writer,
+    advance,
+) -> Ensemble:
+    """One ensemble, some replicas at a time into the file."""
+    problem, group = plan.problem, schema.size_name(n)
+    assert plan.run.particles is not None
+    keep = plan.run.particles.keep
+    done = writer.committed(group)
+    parts = [_stored(plan, writer, group, done)] if done else []
+    advance(done)
+    for some in simulation.simulate(plan, known, operator, n, replicas, done, keep=max(1, keep)):
+        if keep and done == 0 and not parts:
+            writer.set(group, "y", some.y[0])
+            writer.set(group, "c", some.c[0])
+        f, path = problem.values(some.coefficients), problem.values(some.path)
+        first = writer.committed(group)
+        writer.write(
+            group,
+            first,
+            f=f,
+            path=path,
+            loss=problem.loss(some.coefficients),
+            deviation=np.sum((some.coefficients - f0) ** 2, axis=-1),
+            path_deviation=np.sum((some.coefficients - f0 - some.path) ** 2, axis=-1),
+            first_y=some.y[..., 0],
+            first_c=some.c[..., 0],
+        )
+        parts.append((problem.coefficients(f), problem.coefficients(path), some.y[..., 0], some.c[..., 0]))
+        advance(len(f))
+    return Ensemble(n, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _stored(plan: Plan, writer: Writer, group: str, count: int) -> tuple[Array, Array, Array, Array]:
+    """What an earlier session left of an ensemble."""
+    f, path, y, c = (writer.frames(group, name, count) for name in ("f", "path", "first_y", "first_c"))
+    return plan.problem.coefficients(f), plan.problem.coefficients(path), y, c
+
+
+def hypotheses(plan: Plan, theory: Fluctuations) -> list[tuple[str, str, str]]:
+    """What the theorems assume: the hypothesis, its value here, and whether it holds."""
+    problem = plan.problem
+    gap = np.linalg.eigvalsh(theory.kernel_diagonal[[0, -1]])[:, 0]
+    nodes, rank = problem.x.size, problem.rank
+    support = problem.initial.c.support
+    target = float(problem.weights @ problem.f**2)
+    share = 2 * problem.floor / target if target else 0.0
+    return [
+        ("support of rho_in", f"{support} in c", "yes" if support == "full" else "compact"),
+        (
+            "rank of phi = nodes of mu (2)",
+            f"{rank} of {nodes}",
+            "yes" if rank == nodes else "only on the span of phi",
+        ),
+        ("target in the span of phi", f"{share:.2g} of its square outside", "yes" if share < 1e-20 else "no"),
+        ("gap of M at t = 0", f"{gap[0]:.6g}", "yes" if gap[0] > 1e-8 else "no"),
+        (f"gap of M at t = {plan.times[-1]:g}", f"{gap[1]:.6g}", "yes" if gap[1] > 1e-8 else "no"),
+    ]
+
+
+__all__ = ["FileProblem", "InputError", "RunFailed", "resume", "start"]

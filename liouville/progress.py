@@ -1,0 +1,53 @@
+"""A bar for each stage of a run on a terminal, nothing otherwise."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+Advance = Callable[[float], None]
+
+
+class Stages(Protocol):
+    """What a run tells about how far it is."""
+
+    def stage(self, name: str, total: float) -> "Stage":
+        """Begin a stage of so many units."""
+
+
+class Stage(Protocol):
+    """A stage in progress; a context manager that gives the function to advance it."""
+
+    def __enter__(self) -> Advance: ...
+    def __exit__(self, *error: object) -> None: ...
+
+
+class Bars:
+    """rich bars on standard error, silent where that is no terminal."""
+
+    @contextmanager
+    def stage(self, name: str, total: float) -> Iterator[Advance]:
+        """A bar named `name`."""
+        console = Console(file=sys.stderr)
+        columns = (
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+            task = bars.add_task(name, total=total)
+            yield lambda amount: bars.update(task, advance=amount)
+            bars.update(task, completed=total)
+
+
+class Quiet:
+    """No bars."""
+
+    @contextmanager
+    def stage(self, name: str, total: float) -> Iterator[Advance]:
+        """Nothing to see."""
+        yield lambda amount: None

@@ -1,0 +1,206 @@
+"""The groups of a result file: their axes, variables and formulas."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liouville.mean_field import Plan
+from liouville.storage import Group, Variable
+from liouville.verdicts import Verdict
+
+Array = NDArray[np.float64]
+
+
+def _measure(plan: Plan) -> tuple[Variable, Variable]:
+    problem = plan.problem
+    return (
+        Variable("weight", ("x",), "weights of mu", "w_k", data=problem.weights),
+        Variable("target", ("x",), "target", "f(x)", data=problem.f),
+    )
+
+
+def density(plan: Plan) -> Group:
+    """/density: the finite volumes. The c axis is set when the range of c is known."""
+    Ny, Nc = plan.run.solver.cells
+    y = (np.arange(Ny) + 0.5) * (2 * np.pi / Ny)
+    return Group(
+        "/density",
+        {"time": plan.times, "y": y, "c": np.full(Nc, np.nan), "x": plan.problem.x},
+        "time",
+        (
+            Variable("rho", ("time", "y", "c"), "density, cell averages", "rho_0(t, y, c)"),
+            Variable("moment", ("time", "y"), "first moment of c, cell averages", "int c rho dc"),
+            Variable(
+                "potential", ("time", "y"), "potential at cell centres", "U(y) = <f_0 - f, phi(., y)>  (13)"
+            ),
+            Variable("f", ("time", "x"), "representation", "f_0(x) = int c phi(x, y) rho  (14)"),
+            Variable("loss", ("time",), "loss", "l = <f_0 - f, f_0 - f>/2  (3)"),
+            Variable("mass", ("time",), "mass", "int rho"),
+            Variable("energy", ("time",), "energy", "l - <f, f>/2  (4)"),
+            Variable("dissipation", ("time",), "dissipation", "int (c^2 |U'|^2 + U^2) rho = -dl/dt"),
+            Variable("dissipated", ("time",), "integral of the dissipation", "int_0^t dissipation ds"),
+            Variable("minimum", ("time",), "smallest cell average", "min rho"),
+            *_measure(plan),
+        ),
+    )
+
+
+def density_error(plan: Plan) -> Group:
+    """/density_error: estimated from two coarser grids when the run is over."""
+    return Group(
+        "/density_error",
+        {"time": plan.times},
+        "time",
+        (
+            Variable(
+                "f_error",
+                ("time",),
+                "estimated error of f_0",
+                "norm in L^2(mu), from grids 2 and 4 times coarser",
+            ),
+            Variable(
+                "dissipation_defect",
+                ("time",),
+                "defect of the dissipation identity",
+                "l(t) - l(0) + dissipated",
+            ),
+            Variable("dissipation_defect_error", ("time",), "estimated error of the defect"),
+        ),
+    )
+
+
+def characteristics(plan: Plan) -> Group:
+    """/characteristics: the deterministic reference."""
+    return Group(
+        "/characteristics",
+        {"time": plan.times, "x": plan.problem.x},
+        "time",
+        (
+            Variable("f", ("time", "x"), "representation", "f_0(x)"),
+            Variable("loss", ("time",), "loss", "l = <f_0 - f, f_0 - f>/2  (3)"),
+            Variable("error_estimate", ("time",), "estimated error of f_0", "norm in L^2(mu)"),
+            *_measure(plan),
+        ),
+    )
+
+
+def fluctuations(plan: Plan) -> Group:
+    """/fluctuations: the central limit theorem, computed."""
+    x = plan.problem.x
+    return Group(
+        "/fluctuations",
+        {"time": plan.times, "time2": plan.times, "x": x, "x2": x},
+        "time",
+        (
+            Variable(
+                "covariance",
+                ("time", "x", "x2"),
+                "covariance of the fluctuations",
+                "C(t, x, x') = lim n Cov(f_n, f_n)",
+            ),
+            Variable("trace", ("time",), "trace of the covariance", "tr C(t) = lim n E||f_n - f_0||^2"),
+            Variable("trace_error", ("time",), "estimated error of the trace"),
+            Variable("two_time_trace", ("time", "time2"), "two-time trace", "tr C(s, t)"),
+            Variable(
+                "gap",
+                ("time",),
+                "smallest eigenvalue of M on the span of the features",
+                "lambda_min(M(t))  (16)",
+            ),
+            *_measure(plan),
+        ),
+    )
+
+
+def size_name(n: int) -> str:
+    """Path of the group of one size."""
+    return f"/particles/n{n:05d}"
+
+
+def particles(plan: Plan, n: int, replicas: int) -> Group:
+    """/particles/n...: one ensemble; a frame is a replica."""
+    assert plan.run.particles is not None
+    keep = plan.run.particles.keep
+    trajectories = (
+        Variable(
+            "y",
+            ("time", "particle"),
+            "trajectories of the first particles of replica 0",
+            "Y_i(t)",
+            units="rad",
+        ),
+        Variable("c", ("time", "particle"), "trajectories of the first particles of replica 0", "C_i(t)"),
+    )
+    axes: dict[str, Array] = {
+        "time": plan.times,
+        "x": plan.problem.x,
+        "replica": np.arange(replicas, dtype=float),
+    }
+    if keep:
+        axes["particle"] = np.arange(keep, dtype=float)
+    return Group(
+        size_name(n),
+        axes,
+        "replica",
+        (
+            Variable("f", ("replica", "time", "x"), "representation", "f_n(x)  (1)"),
+            Variable("path", ("replica", "time", "x"), "predicted fluctuation", "l_n = R (h_n - f_0)"),
+            Variable("loss", ("replica", "time"), "loss", "<f_n - f, f_n - f>/2  (3)"),
+            Variable("deviation", ("replica", "time"), "squared fluctuation", "||f_n - f_0||^2"),
+            Variable("path_deviation", ("replica", "time"), "squared remainder", "||f_n - f_0 - l_n||^2"),
+            Variable("first_y", ("replica", "time"), "position of particle 0", "Y_0(t)", units="rad"),
+            Variable("first_c", ("replica", "time"), "weight of particle 0", "C_0(t)"),
+            *(trajectories if keep else ()),
+            *_measure(plan),
+        ),
+    )
+
+
+def verdicts(judged: list[Verdict]) -> Group:
+    """/verdicts: one row a verdict."""
+
+    def strings(name: str, values: list[str], long_name: str) -> Variable:
+        return Variable(name, ("verdict",), long_name, dtype="str", data=np.array(values, dtype=object))
+
+    def numbers(name: str, long_name: str) -> Variable:
+        return Variable(name, ("verdict",), long_name, data=np.array([getattr(v, name) for v in judged]))
+
+    return Group(
+        "/verdicts",
+        {"verdict": np.arange(len(judged), dtype=float)},
+        "verdict",
+        (
+            strings("name", [v.name for v in judged], "name"),
+            strings("statement", [v.statement for v in judged], "what is judged"),
+            numbers("paper", "what the paper says"),
+            numbers("statistic", "estimate"),
+            numbers("low", "lower end of its interval"),
+            numbers("high", "upper end of its interval"),
+            numbers("predicted", "prediction"),
+            numbers("margin", "distance from the prediction that does not matter"),
+            strings("outcome", [v.outcome for v in judged], "supported, rejected or undecided"),
+            numbers("level", "level of the interval, NaN where it is an error bound"),
+            numbers("p_value", "p-value where there is one"),
+            strings("note", [v.note for v in judged], "what would decide it"),
+            Variable(
+                "primary",
+                ("verdict",),
+                "1 if it sets the exit status",
+                dtype="i1",
+                data=np.array([v.primary for v in judged], dtype="i1"),
+            ),
+        ),
+    )
+
+
+def hypotheses(rows: list[tuple[str, str, str]]) -> Group:
+    """/hypotheses: what the theorems assume, and what holds here."""
+    names = ("hypothesis", "value", "holds")
+    return Group(
+        "/hypotheses",
+        {"row": np.arange(len(rows), dtype=float)},
+        "row",
+        tuple(
+            Variable(name, ("row",), name, dtype="str", data=np.array([row[i] for row in rows], dtype=object))
+            for i, name in enumerate(names)
+        ),
+    )

@@ -1,0 +1,91 @@
+"""The particles of a run: for each size an ensemble of replicas, and for each replica its predicted path l_n."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liouville.mean_field import Plan, Reference
+from particles import RK4, chunks, descend, map_rows, stream
+from solvers.fluctuations import Fluctuations
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """Some replicas of one size, at the snapshots.
+
+    coefficients : (R, S, M) of f_n.  path : (R, S, M) of l_n.  y, c : (R, S, keep), the first particles.
+    """
+
+    coefficients: Array
+    path: Array
+    y: Array
+    c: Array
+
+
+@dataclass(frozen=True)
+class PathOperator:
+    """l_n = R (h_n - f_0) at the snapshots, from the free particles' h_n on the whole Volterra grid."""
+
+    matrix: Array  # rows of R at the snapshots, (S * M, T * M)
+    mean: Array  # f_0 as the simulation's integrator has it, (T * M,)
+    shape: tuple[int, int]
+
+    @classmethod
+    def build(cls, plan: Plan, known: Reference, theory: Fluctuations) -> "PathOperator":
+        """From the resolvent of the fluctuation theory."""
+        T, M = theory.resolvent.shape[:2]
+        stride = plan.substeps // plan.every
+        rows = theory.resolvent[::stride].reshape(-1, T * M)
+        mean = known.mean_field.coefficients[:: plan.every].ravel()
+        return cls(rows, mean, (rows.shape[0] // M, M))
+
+    def __call__(self, free: Array) -> Array:
+        """l_n (R, S, M) from h_n (R, T, M)."""
+        return map_rows(self.matrix, free.reshape(free.shape[0], -1) - self.mean).reshape(-1, *self.shape)
+
+
+def simulate(
+    plan: Plan, known: Reference, operator: PathOperator, n: int, replicas: int, start: int = 0, keep: int = 1
+) -> Iterator[Replicas]:
+    """Replicas start, start + 1, ..., replicas - 1 of size n, some at a time; each depends on (seed, n, its index) alone."""
+    assert plan.run.particles is not None
+    closure, seed = plan.problem.closure, plan.run.particles.seed
+    steps, stride = plan.intervals * plan.substeps, RK4.stages * plan.substeps
+    weights = np.full(n, 1.0 / n)
+
+    def coefficients(moments: Array) -> Array:
+        R, T, L = moments.shape
+        return map_rows(closure.features, moments.reshape(R * T, L)).reshape(R, T, -1)
+
+    for some in chunks(n, replicas, start):
+        y, c = np.empty((len(some), n)), np.empty((len(some), n))
+        for row, replica in enumerate(some):
+            y[row], c[row] = plan.problem.initial.sample(stream(seed, n, replica), n)
+        free = descend(
+            y.copy(),
+            c.copy(),
+            weights,
+            np.zeros_like(closure.coupling),
+            known.mean_field.field,
+            plan.dt,
+            steps,
+            RK4,
+        )
+        path = operator(coefficients(free.moments[:, :: RK4.stages * plan.every]))
+        run = descend(
+            y,
+            c,
+            weights,
+            closure.coupling,
+            closure.field[None],
+            plan.dt,
+            steps,
+            RK4,
+            every=plan.substeps,
+            keep=keep,
+        )
+        yield Replicas(coefficients(run.moments[:, ::stride]), path, run.y, run.c)

@@ -1,0 +1,68 @@
+"""Verdicts: statements of the paper with an estimate, its interval, the prediction and a margin."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+FALSE_ALARMS = 0.01  # of all primary statistical verdicts of a run together
+DIAGNOSTIC = 0.99  # level of every other interval
+OUTCOMES = ("rejected", "undecided", "supported")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One statement, judged.
+
+    supported : [low, high] lies inside predicted +- margin.  rejected : it excludes the prediction and does not lie inside.
+    `level` is NaN where `low` and `high` are bounds of a deterministic error; `paper` is what the paper says.
+    """
+
+    name: str
+    statement: str
+    statistic: float
+    low: float
+    high: float
+    predicted: float
+    margin: float
+    paper: float
+    primary: bool
+    level: float = float("nan")
+    p_value: float = float("nan")
+    note: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """supported, rejected or undecided."""
+        return outcome(self.low, self.high, self.predicted, self.margin)
+
+
+def outcome(low: float, high: float, predicted: float, margin: float) -> str:
+    """The rule of all verdicts; NaN is undecided."""
+    if predicted - margin <= low and high <= predicted + margin:
+        return "supported"
+    return "rejected" if predicted < low or high < predicted else "undecided"
+
+
+def worst(value: Array, low: Array, high: Array, predicted: float, margin: float) -> int:
+    """Index of the case that decides when all must hold: rejected before undecided before supported, then the farthest."""
+    ranks = [OUTCOMES.index(outcome(a, b, predicted, margin)) for a, b in zip(low, high, strict=True)]
+    reach = np.maximum(np.abs(low - predicted), np.abs(high - predicted))
+    return min(range(value.size), key=lambda i: (ranks[i], -np.nan_to_num(reach[i], nan=np.inf)))
+
+
+def more_replicas(value: float, low: float, high: float, predicted: float, margin: float) -> str:
+    """How many replicas would decide, for an interval that shrinks with their square root."""
+    if outcome(low, high, predicted, margin) != "undecided":
+        return ""
+    room = margin - abs(value - predicted)
+    half = max(value - low, high - value)
+    if not np.isfinite(half) or not np.isfinite(room):
+        return "this run cannot decide it"
+    # inside the margin: shrink until it fits; outside: until the prediction is excluded
+    factor = (half / room) ** 2 if room > 0 else (half / abs(value - predicted)) ** 2
+    if factor > 1e4:
+        return "too near the margin to decide with more replicas"
+    return f"about {max(2, int(np.ceil(factor)))} times the replicas would decide"

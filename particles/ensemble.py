@@ -1,0 +1,19 @@
+"""Streams and chunks of an ensemble of independent replicas."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+CHUNK = 2**18  # particles drawn and moved at once: bounds the memory, changes no number
+
+
+def stream(seed: int, n: int, replica: int) -> np.random.Generator:
+    """The random stream of one replica; other sizes and more replicas never change it."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(n, replica))))
+
+
+def chunks(n: int, replicas: int, start: int = 0, particles: int = CHUNK) -> Iterator[range]:
+    """Split the replicas from `start` on into ranges of at most about `particles` particles."""
+    size = max(1, particles // n)
+    for low in range(start, replicas, size):
+        yield range(low, min(low + size, replicas))

@@ -1,0 +1,23 @@
+"""The flags of every compiled kernel of the project, in one place.
+
+All kernels are cached on disk, take arrays and scalars only (a second start compiles nothing), and divide by
+zero silently, as numpy does. `contract` allows fused multiply-adds. Only `reduction` may reorder a sum, and it
+is used on chunks of fixed size alone, so that results do not depend on the number of threads.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _decorator(**flags: Any) -> Callable[[F], F]:
+    decorate: Callable[[F], F] = numba.njit(cache=True, error_model="numpy", **flags)
+    return decorate
+
+
+kernel = _decorator(fastmath={"contract"})
+reduction = _decorator(fastmath={"contract", "reassoc", "nsz"})
+parallel = _decorator(fastmath={"contract"}, parallel=True)

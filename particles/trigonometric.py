@@ -1,0 +1,26 @@
+"""Trigonometric modes on the circle: trig(y) = (1, cos y, ..., cos K y, sin y, ..., sin K y), L = 2 K + 1 of them."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def trig(y: Array, modes: int) -> Array:
+    """The modes at the angles y (...,) in radians, as (..., 2 modes + 1)."""
+    phase = np.multiply.outer(y, np.arange(1, modes + 1))
+    return np.concatenate([np.ones((*np.shape(y), 1)), np.cos(phase), np.sin(phase)], axis=-1)
+
+
+def trig_derivative(y: Array, modes: int) -> Array:
+    """d/dy of the modes at y (...,), as (..., 2 modes + 1)."""
+    return trig(y, modes) @ derivative_matrix(modes).T
+
+
+def derivative_matrix(modes: int) -> Array:
+    """D with d/dy trig(y) = D trig(y), (2 modes + 1, 2 modes + 1)."""
+    k = np.arange(1, modes + 1)
+    D = np.zeros((2 * modes + 1, 2 * modes + 1))
+    D[k, modes + k] = -k
+    D[modes + k, k] = k
+    return D
