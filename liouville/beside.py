@@ -31,9 +31,7 @@ def locking(path: Path) -> Iterator[int]:
     try:
         lock = _acquire(path)
     except OSError as problem:
-        reason = (
-            "its file system has no locks: choose another" if problem.errno in NO_LOCKS else problem.strerror
-        )
+        reason = "its file system has no locks: choose another" if problem.errno in NO_LOCKS else problem.strerror
         raise FileProblem(f"{path}: cannot be written, {reason}") from problem
     try:
         yield lock

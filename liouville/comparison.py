@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from liouville import judgement, mean_field, schema, simulation
 from liouville.judgement import Ensemble, Evidence
 from liouville.mean_field import Density, Plan, Reference
-from liouville.progress import Quiet, Stages
+from liouville.progress import Advance, Quiet, Stages
 from liouville.runfile import InputError, RunFile, dump, parse
 from liouville.storage import FileProblem, Group, Writer, attributes, open_result
 from liouville.verdicts import Verdict
 from solvers.finite_volume import Frame, SolverError
 from solvers.fluctuations import Fluctuations
+from solvers.linear import one_blas_thread
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 COMMANDS = ("compare", "solve", "simulate")
 
@@ -42,7 +43,7 @@ def start(
     sizes = _sizes(run, command)
     if command != "simulate":
         mean_field.grid(plan)  # an impossible c_range is refused before a file is made
-    described = {
+    described: dict[str, str | int | float] = {
         "problem": run.problem.name,
         "runfile": dump(run),
         "command": command,
@@ -64,7 +65,7 @@ def resume(path: Path, *, stages: Stages | None = None) -> list[Verdict]:
     with open_result(path) as file:
         known = attributes(file)
     run = parse(known["runfile"], str(path))
-    with Writer.resume(path) as writer, _accounted(writer):
+    with Writer.resume(path) as writer, _accounted(writer), one_blas_thread():
         return _run(Plan(run), known["command"], _sizes(run, known["command"]), writer, stages or Quiet())
 
 
@@ -102,7 +103,8 @@ def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages
     with stages.stage("characteristics", 1):
         known = mean_field.reference(plan)
         _write_characteristics(plan, known, writer)
-    solved, last = None, np.empty(0)
+    solved: Density | None = None
+    last: Array = np.empty(0)
     if command != "simulate":
         with stages.stage("finite volumes", len(plan.times)) as advance:
             solved, last = _solve(plan, writer, advance)
@@ -133,9 +135,7 @@ def _append(writer: Writer, group: str, start: int, **arrays: Array) -> None:
     done = writer.committed(group) - start
     rows = len(next(iter(arrays.values())))
     if done < rows:
-        writer.write(
-            group, start + max(0, done), **{name: array[max(0, done) :] for name, array in arrays.items()}
-        )
+        writer.write(group, start + max(0, done), **{name: array[max(0, done) :] for name, array in arrays.items()})
 
 
 def _write_characteristics(plan: Plan, known: Reference, writer: Writer) -> None:
@@ -159,19 +159,17 @@ def _write_fluctuations(plan: Plan, theory: Fluctuations, covariance: Array, wri
         covariance=basis @ covariance @ basis.T,
         trace=theory.trace[::stride],
         trace_error=theory.trace_error[::stride],
-        two_time_trace=np.einsum("sitj,ij->st", theory.covariance, np.eye(plan.problem.rank))[
-            ::stride, ::stride
-        ],
+        two_time_trace=np.einsum("sitj,ij->st", theory.covariance, np.eye(plan.problem.rank))[::stride, ::stride],
         gap=np.linalg.eigvalsh(theory.kernel_diagonal[::stride])[:, 0],
     )
 
 
-def _solve(plan: Plan, writer: Writer, advance) -> tuple[Density, Array]:  # type: ignore[no-untyped-def]
+def _solve(plan: Plan, writer: Writer, advance: Advance) -> tuple[Density, Array]:
     """The finite volumes, frame by frame into the file; also the density at the last snapshot."""
     problem, grid = plan.problem, mean_field.grid(plan)
     writer.set("/density", "c", grid.c)
     features = problem.on_grid(grid)
-    last = np.empty(0)
+    last: Array = np.empty(0)
 
     def visit(k: int, frame: Frame) -> None:
         nonlocal last
@@ -207,7 +205,7 @@ def _solve(plan: Plan, writer: Writer, advance) -> tuple[Density, Array]:  # typ
     return solved, last
 
 
-def _simulate(  # type: ignore[no-untyped-def]
+def _simulate(
     plan: Plan,
     known: Reference,
     operator: simulation.PathOperator,
@@ -215,7 +213,7 @@ def _simulate(  # type: ignore[no-untyped-def]
     n: int,
     replicas: int,
     writer: Writer,
-    advance,
+    advance: Advance,
 ) -> Ensemble:
     """One ensemble, some replicas at a time into the file."""
     problem, group = plan.problem, schema.size_name(n)
@@ -228,7 +226,7 @@ def _simulate(  # type: ignore[no-untyped-def]
         if keep and done == 0 and not parts:
             writer.set(group, "y", some.y[0])
             writer.set(group, "c", some.c[0])
-        f, path = problem.values(some.coefficients), problem.values(some.path)
+        f, path = (problem.values(values)[..., plan.kept] for values in (some.coefficients, some.path))
         first = writer.committed(group)
         writer.write(
             group,
@@ -241,7 +239,7 @@ def _simulate(  # type: ignore[no-untyped-def]
             first_y=some.y[..., 0],
             first_c=some.c[..., 0],
         )
-        parts.append((problem.coefficients(f), problem.coefficients(path), some.y[..., 0], some.c[..., 0]))
+        parts.append((plan.recover(f), plan.recover(path), some.y[..., 0], some.c[..., 0]))
         advance(len(f))
     return Ensemble(n, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -249,7 +247,7 @@ def _simulate(  # type: ignore[no-untyped-def]
 def _stored(plan: Plan, writer: Writer, group: str, count: int) -> tuple[Array, Array, Array, Array]:
     """What an earlier session left of an ensemble."""
     f, path, y, c = (writer.frames(group, name, count) for name in ("f", "path", "first_y", "first_c"))
-    return plan.problem.coefficients(f), plan.problem.coefficients(path), y, c
+    return plan.recover(f), plan.recover(path), y, c
 
 
 def hypotheses(plan: Plan, theory: Fluctuations) -> list[tuple[str, str, str]]:

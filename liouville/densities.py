@@ -11,7 +11,7 @@ from liouville.model import Model, Number, Positive
 from particles import trig
 from solvers.grid import Grid
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 AVERAGING = 8  # Gauss points in y for the average of a mean that moves with y
 

@@ -158,16 +158,12 @@ def _copy(source: h5py.Dataset, home: h5py.Group, name: str) -> None:
     dataset = _allocate(home, name, source.shape, source.dtype, packed=True)
     for block in _blocks(dataset):
         dataset[block] = source[block]
-    set_attributes(
-        dataset, {key: source.attrs[key] for key in source.attrs if key in Variable.__annotations__}
-    )
+    set_attributes(dataset, {key: source.attrs[key] for key in source.attrs if key in Variable.__annotations__})
     if source.is_scale:
         dataset.make_scale(name)
 
 
-def _allocate(
-    home: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], packed: bool
-) -> h5py.Dataset:
+def _allocate(home: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], packed: bool) -> h5py.Dataset:
     """A dataset that holds its fill value: contiguous and there from the start, or compressed."""
     # not by create_dataset, which drops the properties of a scalar, `committed` among them
     properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)

@@ -9,16 +9,18 @@ from numpy.typing import NDArray
 
 from liouville.problem import Problem
 from liouville.runfile import InputError, RunFile
+from particles import map_rows
 from solvers import characteristics, fluctuations
 from solvers.characteristics import Characteristics, MeanField
 from solvers.finite_volume import FiniteVolume, Frame
 from solvers.fluctuations import Fluctuations
 from solvers.grid import Grid
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 VOLTERRA = 2500  # largest T * M of the Volterra system
 MARGIN = 4  # cells that `c_range = "auto"` leaves free at either end
+STORED = 2**27  # bytes of f_n and l_n of all replicas together, beyond which they are kept on fewer x
 COARSER = (4, 2)  # the grids, so many times coarser, that the error estimate needs
 
 
@@ -31,7 +33,7 @@ class Plan:
     @cached_property
     def problem(self) -> Problem:
         """The problem of the run file."""
-        return Problem.build(self.run.problem)
+        return Problem.build(self.run.problem, self.run)
 
     @cached_property
     def times(self) -> Array:
@@ -63,14 +65,29 @@ class Plan:
                 return every
         return self.substeps
 
+    @cached_property
+    def kept(self) -> NDArray[np.integer]:
+        """Indices of the x on which every replica's f_n is stored: all, or every few where they would outgrow STORED bytes.
+
+        The coefficients can still be had from them; norms are stored in full.
+        """
+        problem, particles = self.problem, self.run.particles
+        replicas = sum(particles.replicas) if particles else 0
+        affordable = STORED // (16 * self.times.size * max(1, replicas))
+        stride = max(1, problem.x.size // max(affordable, 2 * problem.rank + 1))
+        return np.arange(0, problem.x.size, stride)
+
+    def recover(self, values: Array) -> Array:
+        """Coefficients (..., M) from a representation's values at the kept x (..., K), by least squares."""
+        inverse = np.linalg.pinv(self.problem.basis[self.kept])
+        return map_rows(inverse, values.reshape(-1, self.kept.size)).reshape(*values.shape[:-1], -1)
+
     def warnings(self) -> list[str]:
         """What the user should know before the run starts."""
         problem = self.problem
         share = 2 * problem.floor / max(float(problem.weights @ problem.f**2), 1e-300)
         if share > 1e-20:
-            return [
-                f"the unit cannot represent {share:.2g} of the target's squared norm; f_0 tends to its projection"
-            ]
+            return [f"the unit cannot represent {share:.2g} of the target's squared norm; f_0 tends to its projection"]
         return []
 
 
@@ -156,9 +173,7 @@ def density(plan: Plan, on: Grid, visit: Callable[[int, Frame], None]) -> Densit
     for coarser in COARSER:
         coarse = on.coarsened(coarser)
         levels.append(
-            replace(scheme(plan, coarse), tail=np.inf).solve(
-                plan.problem.initial.cell_averages(coarse), plan.times
-            )
+            replace(scheme(plan, coarse), tail=np.inf).solve(plan.problem.initial.cell_averages(coarse), plan.times)
         )
     frames: list[Frame] = []
 

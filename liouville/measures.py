@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from liouville.model import Model, Number, Positive
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 class UniformMeasure(Model):

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from liouville.units import Unit
 from particles import Closure, derivative_matrix, trig, trig_derivative
 from solvers.grid import Grid, GridFeatures
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 RANK = 1e-12  # singular values below this fraction of the largest count as zero
 
@@ -44,10 +45,18 @@ class Problem:
     x: Array
     weights: Array
     f: Array
-    f_is_initial: bool = False
+    run: Any = None  # the run file it was loaded from
 
     @classmethod
-    def build(cls, table: ProblemTable) -> Self:
+    def load(cls, name: str | Path) -> Self:
+        """From a run file, a path or a shipped problem's name. Raises InputError."""
+        from liouville.runfile import load
+
+        run = load(name)
+        return cls.build(run.problem, run)
+
+    @classmethod
+    def build(cls, table: ProblemTable, run: Any = None) -> Self:
         """From the [problem] table of a run file."""
         unit, target = table.unit, table.target
         degree = unit.modes
@@ -64,7 +73,7 @@ class Problem:
             f = _initial_representation(unit, table.initial, x)
         else:
             f = target(x)
-        return cls(table.name, unit, table.initial, x, weights, f, isinstance(target, InitialTarget))
+        return cls(table.name, unit, table.initial, x, weights, f, run)
 
     @cached_property
     def _factors(self) -> tuple[Array, Array]:

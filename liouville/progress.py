@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -14,15 +14,8 @@ Advance = Callable[[float], None]
 class Stages(Protocol):
     """What a run tells about how far it is."""
 
-    def stage(self, name: str, total: float) -> "Stage":
-        """Begin a stage of so many units."""
-
-
-class Stage(Protocol):
-    """A stage in progress; a context manager that gives the function to advance it."""
-
-    def __enter__(self) -> Advance: ...
-    def __exit__(self, *error: object) -> None: ...
+    def stage(self, name: str, total: float) -> AbstractContextManager[Advance]:
+        """A stage of so many units; the context gives the function that advances it."""
 
 
 class Bars:

@@ -32,9 +32,7 @@ class GroupView:
     def __getattr__(self, name: str) -> NDArray[Any]:
         with storage.open_result(self._run.path) as file:
             if name.startswith("_") or name not in file[self._path]:
-                raise AttributeError(
-                    f"{self._path} has no variable {name!r}; it has {', '.join(self.variables)}"
-                )
+                raise AttributeError(f"{self._path} has no variable {name!r}; it has {', '.join(self.variables)}")
             return storage.read(file, self._path, name)
 
     def __dir__(self) -> list[str]:
@@ -75,6 +73,19 @@ class Run:
         """Paths of the groups in the file."""
         with storage.open_result(self.path) as file:
             return storage.groups(file)
+
+    def sizes(self) -> list[tuple[str, dict[str, int], int, int]]:
+        """For each group with frames: path, length of each axis, frames written and frames in all."""
+        with storage.open_result(self.path) as file:
+            found = []
+            for path in storage.groups(file):
+                done, home = storage.committed(file, path), file[path]
+                axes = {
+                    name: len(item) for name, item in home.items() if isinstance(item, h5py.Dataset) and item.is_scale
+                }
+                if done or "committed" in home:
+                    found.append((path, axes, done, axes[str(home.attrs["frame"])]))
+            return found
 
     @cached_property
     def plan(self) -> Plan:

@@ -30,9 +30,10 @@ class SolverTable(Model):
     """[solver]."""
 
     scheme: Literal["finite-volume"] = "finite-volume"
-    cells: tuple[
-        Annotated[int, Field(ge=MIN_CELLS, le=16384)], Annotated[int, Field(ge=MIN_CELLS, le=16384)]
-    ] = (256, 128)
+    cells: tuple[Annotated[int, Field(ge=MIN_CELLS, le=16384)], Annotated[int, Field(ge=MIN_CELLS, le=16384)]] = (
+        256,
+        128,
+    )
     tolerance: Positive = 1e-6
     c_range: Literal["auto"] | tuple[Number, Number] = "auto"
     tail: Annotated[float, Field(gt=0, lt=0.1)] = 1e-9
@@ -99,9 +100,7 @@ def text(name: str | Path) -> tuple[str, str, Path]:
     except UnicodeDecodeError:
         raise InputError(f"{name}: not a text file") from None
     except OSError as error:
-        hint = (
-            f"; shipped problems are {', '.join(shipped())}" if isinstance(error, FileNotFoundError) else ""
-        )
+        hint = f"; shipped problems are {', '.join(shipped())}" if isinstance(error, FileNotFoundError) else ""
         raise InputError(f"{name}: {error.strerror or error}{hint}") from None
 
 
@@ -139,11 +138,7 @@ def _first(error: ValidationError) -> str:
     first = max(details, key=lambda d: len(d["loc"]) if d["loc"][:2] == details[0]["loc"][:2] else 0)
     if len(details) > 1 and first["type"] in ("float_type", "literal_error"):
         first = next((d for d in details if d["type"] == "value_error"), first)
-    keys = [
-        str(key)
-        for before, key in zip(("", *first["loc"]), first["loc"], strict=False)
-        if before not in UNIONS
-    ]
+    keys = [str(key) for before, key in zip(("", *first["loc"]), first["loc"], strict=False) if before not in UNIONS]
     where = ".".join(keys) or "run file"
     message = (
         first["msg"]
@@ -171,11 +166,7 @@ def _siblings(location: tuple[Any, ...]) -> list[str]:
     members: list[Any] = [RunFile]
     for before, key in zip(("", *location[:-2]), location[:-1], strict=False):
         if before in UNIONS:
-            members = [
-                m
-                for m in members
-                if key in (m.__name__, getattr(m.model_fields.get("kind"), "default", None))
-            ]
+            members = [m for m in members if key in (m.__name__, getattr(m.model_fields.get("kind"), "default", None))]
         else:
             members = _models(members[0].model_fields[key].annotation)
     return list(members[0].model_fields)
@@ -191,8 +182,7 @@ def _models(annotation: Any) -> list[Any]:
 def dump(run: RunFile) -> str:
     """The resolved run file as TOML text, every default written out; it parses back to the same run."""
     return "\n".join(
-        f"[{name}]\n"
-        + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items() if value is not None)
+        f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items() if value is not None)
         for name, table in run.model_dump().items()
         if table is not None
     )

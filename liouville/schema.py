@@ -7,14 +7,14 @@ from liouville.mean_field import Plan
 from liouville.storage import Group, Variable
 from liouville.verdicts import Verdict
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
-def _measure(plan: Plan) -> tuple[Variable, Variable]:
+def _measure(plan: Plan, kept: slice | NDArray[np.integer] = slice(None)) -> tuple[Variable, Variable]:
     problem = plan.problem
     return (
-        Variable("weight", ("x",), "weights of mu", "w_k", data=problem.weights),
-        Variable("target", ("x",), "target", "f(x)", data=problem.f),
+        Variable("weight", ("x",), "weights of mu", "w_k", data=problem.weights[kept]),
+        Variable("target", ("x",), "target", "f(x)", data=problem.f[kept]),
     )
 
 
@@ -29,9 +29,7 @@ def density(plan: Plan) -> Group:
         (
             Variable("rho", ("time", "y", "c"), "density, cell averages", "rho_0(t, y, c)"),
             Variable("moment", ("time", "y"), "first moment of c, cell averages", "int c rho dc"),
-            Variable(
-                "potential", ("time", "y"), "potential at cell centres", "U(y) = <f_0 - f, phi(., y)>  (13)"
-            ),
+            Variable("potential", ("time", "y"), "potential at cell centres", "U(y) = <f_0 - f, phi(., y)>  (13)"),
             Variable("f", ("time", "x"), "representation", "f_0(x) = int c phi(x, y) rho  (14)"),
             Variable("loss", ("time",), "loss", "l = <f_0 - f, f_0 - f>/2  (3)"),
             Variable("mass", ("time",), "mass", "int rho"),
@@ -132,7 +130,7 @@ def particles(plan: Plan, n: int, replicas: int) -> Group:
     )
     axes: dict[str, Array] = {
         "time": plan.times,
-        "x": plan.problem.x,
+        "x": plan.problem.x[plan.kept],
         "replica": np.arange(replicas, dtype=float),
     }
     if keep:
@@ -150,7 +148,7 @@ def particles(plan: Plan, n: int, replicas: int) -> Group:
             Variable("first_y", ("replica", "time"), "position of particle 0", "Y_0(t)", units="rad"),
             Variable("first_c", ("replica", "time"), "weight of particle 0", "C_0(t)"),
             *(trajectories if keep else ()),
-            *_measure(plan),
+            *_measure(plan, plan.kept),
         ),
     )
 

@@ -10,7 +10,7 @@ from liouville.mean_field import Plan, Reference
 from particles import RK4, chunks, descend, map_rows, stream
 from solvers.fluctuations import Fluctuations
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 DRAWS = 20_000  # of the maximum of correlated normal scores
 
@@ -127,9 +127,7 @@ def effect_interval(statistic: float, dof: int, samples: int, level: float) -> t
         low, high = 0.0, max(statistic, 1.0) * 10
         for _ in range(200):
             middle = 0.5 * (low + high)
-            low, high = (
-                (middle, high) if stats.ncx2.cdf(statistic, dof, middle) > probability else (low, middle)
-            )
+            low, high = (middle, high) if stats.ncx2.cdf(statistic, dof, middle) > probability else (low, middle)
         return low
 
     return noncentrality((1 + level) / 2) / samples, noncentrality((1 - level) / 2) / samples

@@ -151,9 +151,7 @@ class Writer:
         _change(self._file, status, stop_reason)
         self.sync()
 
-    def complete(
-        self, extra: Sequence[Group] = (), attributes: Mapping[str, Attribute] | None = None
-    ) -> None:
+    def complete(self, extra: Sequence[Group] = (), attributes: Mapping[str, Attribute] | None = None) -> None:
         """Rewrite the file aside, compressed, with `extra` groups; verify it; move it into place; close it.
 
         If it does not read back bit for bit this is a FileProblem, and the file stays as it is.

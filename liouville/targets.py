@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from liouville.densities import FourierSeries
 from liouville.model import Model, Positive
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 class FourierTarget(FourierSeries):

@@ -9,7 +9,7 @@ from pydantic import Field
 from liouville.model import Model, Number
 from particles import trig
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 class FourierUnit(Model):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 FALSE_ALARMS = 0.01  # of all primary statistical verdicts of a run together
 DIAGNOSTIC = 0.99  # level of every other interval

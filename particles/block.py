@@ -27,7 +27,7 @@ COS_SERIES = np.array([(-1.0) ** k / np.prod(np.arange(1.0, 2 * k + 1)) for k in
 
 
 @kernel
-def sincos(tile, scratch, size, sin_series, cos_series):  # type: ignore[no-untyped-def]
+def sincos(tile, scratch, size, sin_series, cos_series):
     """cos and sin of the stage's y, to 2e-16 for |y| < 1e5, without a branch."""
     s0, s1, s2, s3 = sin_series[0], sin_series[1], sin_series[2], sin_series[3]
     s4, s5, s6 = sin_series[4], sin_series[5], sin_series[6]
@@ -47,7 +47,7 @@ def sincos(tile, scratch, size, sin_series, cos_series):  # type: ignore[no-unty
 
 
 @kernel
-def potential(tile, scratch, size, u, modes):  # type: ignore[no-untyped-def]
+def potential(tile, scratch, size, u, modes):
     """U(y) = u . trig(y) and U'(y) at the stage's positions."""
     _first_potential(tile, scratch, size, u[0], u[1], u[modes + 1])
     for k in range(2, modes + 1):
@@ -55,7 +55,7 @@ def potential(tile, scratch, size, u, modes):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_moments(tile, scratch, size, moments, modes):  # type: ignore[no-untyped-def]
+def add_moments(tile, scratch, size, moments, modes):
     """moments += sum_i weight_i c_i trig(y_i) at the stage's positions."""
     m, a, b = _first_moment(tile, scratch, size)
     moments[0] += m
@@ -68,7 +68,7 @@ def add_moments(tile, scratch, size, moments, modes):  # type: ignore[no-untyped
 
 
 @kernel
-def move(tile, scratch, size, kept, weight, ahead):  # type: ignore[no-untyped-def]
+def move(tile, scratch, size, kept, weight, ahead):
     """slope = kept slope + weight v; on to the next stage, z + ahead v, with v = (-c U', -U)."""
     for i in range(size):
         vy = -tile[STAGE_C + i] * scratch[DU + i]
@@ -80,7 +80,7 @@ def move(tile, scratch, size, kept, weight, ahead):  # type: ignore[no-untyped-d
 
 
 @kernel
-def finish(tile, scratch, size, kept, weight):  # type: ignore[no-untyped-def]
+def finish(tile, scratch, size, kept, weight):
     """The last stage: z = z + kept slope + weight v, which is also where the next step's first stage stands."""
     for i in range(size):
         y = tile[Y + i] + kept * tile[SLOPE_Y + i] - weight * tile[STAGE_C + i] * scratch[DU + i]
@@ -95,7 +95,7 @@ def finish(tile, scratch, size, kept, weight):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _first_potential(tile, scratch, size, constant, a, b):  # type: ignore[no-untyped-def]
+def _first_potential(tile, scratch, size, constant, a, b):
     for i in range(size):
         c, s = tile[COS + i], tile[SIN + i]
         scratch[TWICE + i] = 2.0 * c
@@ -108,7 +108,7 @@ def _first_potential(tile, scratch, size, constant, a, b):  # type: ignore[no-un
 
 
 @kernel
-def _next_potential(scratch, size, a, b, ka, kb):  # type: ignore[no-untyped-def]
+def _next_potential(scratch, size, a, b, ka, kb):
     for i in range(size):
         c = scratch[TWICE + i] * scratch[CK + i] - scratch[CK1 + i]
         s = scratch[TWICE + i] * scratch[SK + i] - scratch[SK1 + i]
@@ -121,7 +121,7 @@ def _next_potential(scratch, size, a, b, ka, kb):  # type: ignore[no-untyped-def
 
 
 @reduction
-def _first_moment(tile, scratch, size):  # type: ignore[no-untyped-def]
+def _first_moment(tile, scratch, size):
     m, a, b = 0.0, 0.0, 0.0
     for i in range(size):
         c, s, charge = tile[COS + i], tile[SIN + i], tile[WEIGHT + i] * tile[STAGE_C + i]
@@ -138,7 +138,7 @@ def _first_moment(tile, scratch, size):  # type: ignore[no-untyped-def]
 
 
 @reduction
-def _next_moment(scratch, size):  # type: ignore[no-untyped-def]
+def _next_moment(scratch, size):
     a, b = 0.0, 0.0
     for i in range(size):
         c = scratch[TWICE + i] * scratch[CK + i] - scratch[CK1 + i]

@@ -14,11 +14,8 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from particles.jit import kernel, parallel
-from particles.tableaux import Tableau
 from particles.block import (
     BLOCK,
-    C,
     COS_SERIES,
     SCRATCH,
     SIN_SERIES,
@@ -26,6 +23,7 @@ from particles.block import (
     STAGE_Y,
     TILE,
     WEIGHT,
+    C,
     Y,
     add_moments,
     finish,
@@ -33,8 +31,10 @@ from particles.block import (
     potential,
     sincos,
 )
+from particles.jit import kernel, parallel
+from particles.tableaux import Tableau
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 CHUNK = 16  # blocks whose moments are summed together, whatever the threads
 LARGE = 2**15  # particles from which one replica is spread over all threads
@@ -77,9 +77,7 @@ def descend(
     L = coupling.shape[0]
     stages = tableau.stages
     if y.shape != c.shape or weights.shape != y.shape[1:] or coupling.shape != (L, L):
-        raise ValueError(
-            f"y {y.shape}, c {c.shape}, weights {weights.shape}, coupling {coupling.shape} do not fit"
-        )
+        raise ValueError(f"y {y.shape}, c {c.shape}, weights {weights.shape}, coupling {coupling.shape} do not fit")
     if L < 3 or keep > y.shape[1]:
         raise ValueError(f"at least 3 modes ({L}) and keep <= n ({keep}) are needed")
     if field.shape not in ((1, L), (steps * stages, L)):
@@ -94,7 +92,7 @@ def descend(
 
 
 @parallel
-def _ensemble(y, c, w, S, q, dt, a, b, every, series, moments, kept_y, kept_c):  # type: ignore[no-untyped-def]
+def _ensemble(y, c, w, S, q, dt, a, b, every, series, moments, kept_y, kept_c):
     """Each replica's whole run on one core, replicas over threads: no synchronisation at all."""
     for r in prange(y.shape[0]):
         tiles = _tiles(y[r], c[r], w)
@@ -110,7 +108,7 @@ def _ensemble(y, c, w, S, q, dt, a, b, every, series, moments, kept_y, kept_c): 
 
 
 @parallel
-def _one_by_one(y, c, w, S, q, dt, a, b, every, series, moments, kept_y, kept_c):  # type: ignore[no-untyped-def]
+def _one_by_one(y, c, w, S, q, dt, a, b, every, series, moments, kept_y, kept_c):
     """One large replica after the other, its chunks over threads: the same sums in the same order."""
     for r in range(y.shape[0]):
         tiles = _tiles(y[r], c[r], w)
@@ -119,16 +117,14 @@ def _one_by_one(y, c, w, S, q, dt, a, b, every, series, moments, kept_y, kept_c)
         for stage in range(-1, moments.shape[1] - 1):
             _closed(u, S, q, stage, moments[r])
             for chunk in prange(partial.shape[0]):
-                _stage(
-                    tiles, chunk, y.shape[1], u, stage, dt, a, b, series, np.empty(SCRATCH), partial[chunk]
-                )
+                _stage(tiles, chunk, y.shape[1], u, stage, dt, a, b, series, np.empty(SCRATCH), partial[chunk])
             _fold(partial, moments[r, stage + 1])
             _keep(tiles, stage, b.size, every, kept_y[r], kept_c[r])
         _untile(tiles, y[r], c[r])
 
 
 @kernel
-def _tiles(y, c, w):  # type: ignore[no-untyped-def]
+def _tiles(y, c, w):
     tiles = np.zeros(((y.size + BLOCK - 1) // BLOCK, TILE))
     for i in range(y.size):
         tile, at = tiles[i // BLOCK], i % BLOCK
@@ -139,14 +135,14 @@ def _tiles(y, c, w):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _untile(tiles, y, c):  # type: ignore[no-untyped-def]
+def _untile(tiles, y, c):
     for i in range(y.size):
         y[i] = tiles[i // BLOCK, Y + i % BLOCK]
         c[i] = tiles[i // BLOCK, C + i % BLOCK]
 
 
 @kernel
-def _closed(u, S, q, stage, moments):  # type: ignore[no-untyped-def]
+def _closed(u, S, q, stage, moments):
     """u = S m + q of a stage; stage -1 only prepares the moments of the first."""
     if stage < 0:
         return
@@ -157,7 +153,7 @@ def _closed(u, S, q, stage, moments):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _stage(tiles, chunk, n, u, stage, dt, a, b, series, scratch, partial):  # type: ignore[no-untyped-def]
+def _stage(tiles, chunk, n, u, stage, dt, a, b, series, scratch, partial):
     """One pass over the particles of a chunk: velocity, update, and the moments of the next stage."""
     modes, last = (u.size - 1) // 2, b.size - 1
     i = stage % b.size
@@ -179,7 +175,7 @@ def _stage(tiles, chunk, n, u, stage, dt, a, b, series, scratch, partial):  # ty
 
 
 @kernel
-def _fold(partial, moments):  # type: ignore[no-untyped-def]
+def _fold(partial, moments):
     """Add the chunks' moments in their order."""
     moments[:] = partial[0]
     for chunk in range(1, partial.shape[0]):
@@ -188,7 +184,7 @@ def _fold(partial, moments):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _keep(tiles, stage, stages, every, kept_y, kept_c):  # type: ignore[no-untyped-def]
+def _keep(tiles, stage, stages, every, kept_y, kept_c):
     if (stage + 1) % (stages * every) == 0:
         for i in range(kept_y.shape[1]):
             kept_y[(stage + 1) // (stages * every), i] = tiles[i // BLOCK, Y + i % BLOCK]

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from particles.jit import parallel, reduction
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def map_rows(matrix: Array, rows: Array) -> Array:
@@ -17,14 +17,14 @@ def map_rows(matrix: Array, rows: Array) -> Array:
 
 
 @parallel
-def _map_rows(matrix, rows, result):  # type: ignore[no-untyped-def]
+def _map_rows(matrix, rows, result):
     for r in prange(rows.shape[0]):
         for a in range(matrix.shape[0]):
             result[r, a] = _dot(matrix[a], rows[r])
 
 
 @reduction
-def _dot(a, b):  # type: ignore[no-untyped-def]
+def _dot(a, b):
     total = 0.0
     for i in range(a.size):
         total += a[i] * b[i]

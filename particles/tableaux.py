@@ -27,7 +27,7 @@ class Tableau:
         return len(self.b)
 
     @property
-    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def arrays(self) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """(a, b) for a kernel: a[i] is the coefficient of the move that follows stage i, 0 after the last."""
         return np.array([*self.a[1:], 0.0]), np.array(self.b)
 

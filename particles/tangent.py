@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from particles.jit import kernel, parallel
 from particles.tableaux import Tableau
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def tangent_flow(
@@ -30,7 +30,7 @@ def tangent_flow(
 
 
 @parallel
-def _flow(y, c, field, dt, a, b, every, states):  # type: ignore[no-untyped-def]
+def _flow(y, c, field, dt, a, b, every, states):
     stages = b.size
     for node in prange(y.size):
         z = np.array([y[node], c[node], 1.0, 0.0, 0.0, 1.0])
@@ -54,7 +54,7 @@ def _flow(y, c, field, dt, a, b, every, states):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _velocity(z, u, slope):  # type: ignore[no-untyped-def]
+def _velocity(z, u, slope):
     """(dy, dc, dJ)/dt at z = (y, c, J_yy, J_yc, J_cy, J_cc)."""
     modes = (u.size - 1) // 2
     U, d1, d2 = u[0], 0.0, 0.0

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 
 from particles import RK4, Closure, Tableau, descend
 
-Array = NDArray[np.float64]
-Nodes = Callable[
-    [int, int], tuple[Array, Array, Array]
-]  # (Ny, Nc) -> y, c, weights, each (Ny * Nc,), y slowest
+Array = NDArray[np.floating]
+Nodes = Callable[[int, int], tuple[Array, Array, Array]]  # (Ny, Nc) -> y, c, weights, each (Ny * Nc,), y slowest
 
 MAX_NODES = 2**20
 
@@ -53,9 +51,7 @@ def mean_field(
 ) -> MeanField:
     """The characteristics with the integrator and step of a simulation: its limit n -> infinity, step by step."""
     moments = _run(closure, nodes, dt, steps, tableau)
-    return MeanField(
-        closure.coefficients(moments[:: tableau.stages]), closure.potential(moments[:-1]), dt, tableau
-    )
+    return MeanField(closure.coefficients(moments[:: tableau.stages]), closure.potential(moments[:-1]), dt, tableau)
 
 
 def solve(closure: Closure, nodes: Nodes, final: float, intervals: int, tolerance: float) -> Characteristics:
@@ -72,9 +68,7 @@ def solve(closure: Closure, nodes: Nodes, final: float, intervals: int, toleranc
         moments = _run(closure, nodes(level.Ny, level.Nc), final / steps, steps, RK4)
         return closure.coefficients(moments[:: RK4.stages * level.substeps])
 
-    level = Characteristics(
-        np.empty(0), np.zeros(intervals + 1), 256, 16, max(1, round(20 * final / intervals))
-    )
+    level = Characteristics(np.empty(0), np.zeros(intervals + 1), 256, 16, max(1, round(20 * final / intervals)))
     total = level.error
     for axis in ("Nc", "substeps", "Ny"):
         level = replace(level, coefficients=coefficients(level))
@@ -83,11 +77,7 @@ def solve(closure: Closure, nodes: Nodes, final: float, intervals: int, toleranc
             finer = replace(level, **{axis: 2 * getattr(level, axis)})
             finer = replace(finer, coefficients=coefficients(finer))
             moved = np.linalg.norm(finer.coefficients - level.coefficients, axis=1)
-            left = (
-                moved / 15
-                if axis == "substeps"
-                else moved * np.minimum(1.0, moved / np.maximum(before, 1e-300))
-            )
+            left = moved / 15 if axis == "substeps" else moved * np.minimum(1.0, moved / np.maximum(before, 1e-300))
             level, before = finer, moved
             if left.max() <= tolerance / 3 or 2 * level.Ny * level.Nc > MAX_NODES or level.substeps > 1000:
                 break
@@ -95,9 +85,7 @@ def solve(closure: Closure, nodes: Nodes, final: float, intervals: int, toleranc
     return replace(level, error=total)
 
 
-def range_of_c(
-    closure: Closure, nodes: Nodes, final: float, intervals: int, tail: float
-) -> tuple[float, float]:
+def range_of_c(closure: Closure, nodes: Nodes, final: float, intervals: int, tail: float) -> tuple[float, float]:
     """The interval of c that holds all but `tail` of the mass at every snapshot of [0, final]."""
     y, c, weights = nodes(256, 64)
     substeps = max(1, round(20 * final / intervals))
@@ -123,12 +111,8 @@ def range_of_c(
     return low, high
 
 
-def _run(
-    closure: Closure, nodes: tuple[Array, Array, Array], dt: float, steps: int, tableau: Tableau
-) -> Array:
+def _run(closure: Closure, nodes: tuple[Array, Array, Array], dt: float, steps: int, tableau: Tableau) -> Array:
     """Trigonometric moments at every stage, (steps * stages + 1, L)."""
     y, c, weights = nodes
-    run = descend(
-        y[None].copy(), c[None].copy(), weights, closure.coupling, closure.field[None], dt, steps, tableau
-    )
+    run = descend(y[None].copy(), c[None].copy(), weights, closure.coupling, closure.field[None], dt, steps, tableau)
     return run.moments[0]

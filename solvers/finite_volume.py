@@ -26,7 +26,7 @@ from solvers.fluxes import GHOST, advance, row_moments
 from solvers.grid import Grid, GridFeatures
 from solvers.strong_stability import SSPRK54
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 class SolverError(RuntimeError):
@@ -67,9 +67,7 @@ class FiniteVolume:
     cfl: float = 0.9
     tail: float = 1e-5
 
-    def solve(
-        self, density: Array, times: Array, visit: Callable[[Frame], None] | None = None
-    ) -> list[Frame]:
+    def solve(self, density: Array, times: Array, visit: Callable[[Frame], None] | None = None) -> list[Frame]:
         """Solve (12) from cell averages (Ny, Nc) and return a Frame for each of the increasing `times`.
 
         With `visit`, each frame is handed over as it comes and none is kept.

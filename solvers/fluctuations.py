@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from particles import Closure
 from solvers.characteristics import MeanField, Nodes
+from solvers.linear import add_product, one_blas_thread
 from solvers.sources import sources
 from solvers.volterra import resolvent
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 BLOCK = 1024  # quadrature nodes whose A and B are held at once
 WIDTH = 8  # points of the interpolation in time
@@ -73,7 +74,8 @@ def solve(
     """
     Ny, Nc = 1024, 16
     while True:
-        result = _estimate(closure, nodes, coarse, fine, every, Ny, Nc, flow)
+        with one_blas_thread():
+            result = _estimate(closure, nodes, coarse, fine, every, Ny, Nc, flow)
         scale = np.maximum(result.trace, 1e-300)
         if np.max(result.trace_error / scale) <= tolerance or Ny >= MAX_NY:
             return result
@@ -92,16 +94,13 @@ def _estimate(
 ) -> Fluctuations:
     y, c, p = (a.reshape(Ny, -1) for a in nodes(Ny, Nc))
     quarters = [
-        _gather(closure, coarse, y[i::4].ravel(), c[i::4].ravel(), p[i::4].ravel(), every, flow)
-        for i in range(4)
+        _gather(closure, coarse, y[i::4].ravel(), c[i::4].ravel(), p[i::4].ravel(), every, flow) for i in range(4)
     ]
     dt = coarse.dt * every
     times = np.arange(quarters[0][0].shape[0]) * dt
 
     def result(parts: list[int], width: int = WIDTH) -> Fluctuations:
-        gamma = sum(quarters[i][0] for i in parts) * (4 / len(parts))
-        second = sum(quarters[i][1] for i in parts) * (4 / len(parts))
-        mean = sum(quarters[i][2] for i in parts) * (4 / len(parts))
+        gamma, second, mean = (np.sum([quarters[i][k] for i in parts], axis=0) * (4 / len(parts)) for k in range(3))
         return _solve(times, gamma, second, mean, width)
 
     full, half, quarter = result([0, 1, 2, 3]), result([0, 2]), result([0])
@@ -126,8 +125,8 @@ def _gather(
     for low in range(0, y.size, BLOCK):
         block = slice(low, low + BLOCK)
         h, A, B = (values.reshape(T * M, -1) for values in flow(closure, field, y[block], c[block], every))
-        gamma += A @ (np.repeat(p[block], 2) * B).T
-        second += (h * p[block]) @ h.T
+        add_product(gamma, A, np.repeat(p[block], 2) * B)
+        add_product(second, h * p[block], h)
         mean += h @ p[block]
     shape = (T, M, T, M)
     return gamma.reshape(shape), second.reshape(shape), mean.reshape(T, M)

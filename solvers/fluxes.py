@@ -15,7 +15,7 @@ ROWS = 32  # rows of y in a chunk
 
 
 @kernel
-def _face(p, a2, a1, a0, b0, b1, b2, upwind):  # type: ignore[no-untyped-def]
+def _face(p, a2, a1, a0, b0, b1, b2, upwind):
     """rho on the face between a0 and b0: sixth-order average, made fifth-order upwind by `upwind` = sign of v."""
     for j in range(p.size):
         centred = 37.0 * (a0[j] + b0[j]) - 8.0 * (a1[j] + b1[j]) + (a2[j] + b2[j])
@@ -24,7 +24,7 @@ def _face(p, a2, a1, a0, b0, b1, b2, upwind):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _y_flux(flux, low, p, at, after, at_up, after_up, at_down, after_down, c, dU, dc, corrected):  # type: ignore[no-untyped-def]
+def _y_flux(flux, low, p, at, after, at_up, after_up, at_down, after_down, c, dU, dc, corrected):
     """High-order flux minus upwind flux (in `flux`) and the upwind flux (in `low`) through a y-face."""
     shift = corrected * dc / 48.0
     for j in range(c.size):
@@ -36,7 +36,7 @@ def _y_flux(flux, low, p, at, after, at_up, after_up, at_down, after_down, c, dU
 
 
 @kernel
-def _c_flux(flux, low, p, here, up, next_here, next_up, last_here, last_up, U, dU, dy, corrected):  # type: ignore[no-untyped-def]
+def _c_flux(flux, low, p, here, up, next_here, next_up, last_here, last_up, U, dU, dy, corrected):
     """The same through the c-faces between cells `here` and `up` of a row."""
     shift = corrected * dy / 48.0
     v = -U
@@ -49,7 +49,7 @@ def _c_flux(flux, low, p, here, up, next_here, next_up, last_here, last_up, U, d
 
 
 @kernel
-def _donor(share, rho, left, right, down, up, left_low, right_low, down_low, up_low, dt, dy, dc):  # type: ignore[no-untyped-def]
+def _donor(share, rho, left, right, down, up, left_low, right_low, down_low, up_low, dt, dy, dc):
     """The share of its outgoing antidiffusive fluxes that a cell can give and stay positive."""
     for j in range(rho.size):
         after = rho[j] - dt * ((right_low[j] - left_low[j]) / dy + (up_low[j] - down_low[j]) / dc)
@@ -58,27 +58,27 @@ def _donor(share, rho, left, right, down, up, left_low, right_low, down_low, up_
 
 
 @kernel
-def _limit(flux, low, here, there):  # type: ignore[no-untyped-def]
+def _limit(flux, low, here, there):
     """Upwind flux plus what the donor can give of the antidiffusive flux."""
     for j in range(flux.size):
         flux[j] = low[j] + flux[j] * (here[j] if flux[j] > 0.0 else there[j])
 
 
 @kernel
-def _add(flux, low):  # type: ignore[no-untyped-def]
+def _add(flux, low):
     for j in range(flux.size):
         flux[j] += low[j]
 
 
 @kernel
-def _divergence(out, left, right, down, up, dy, dc):  # type: ignore[no-untyped-def]
+def _divergence(out, left, right, down, up, dy, dc):
     """L = -div F."""
     for j in range(out.size):
         out[j] = (left[j] - right[j]) / dy + (down[j] - up[j]) / dc
 
 
 @kernel
-def _accumulate(out, coefficient, values):  # type: ignore[no-untyped-def]
+def _accumulate(out, coefficient, values):
     for j in range(out.size):
         out[j] += coefficient * values[j]
 
@@ -100,7 +100,7 @@ def advance(
     dc,
     corrected,
     limiter,
-):  # type: ignore[no-untyped-def]
+):
     """registers[target] = sum_k coefficients[k] registers[k] + step L(registers[source]).
 
     registers : (K, Ny, Nc + 2 GHOST); with `keep_slope`, L is left in the last one.
@@ -225,7 +225,7 @@ def advance(
 
 
 @reduction
-def _row(rho, c, dc):  # type: ignore[no-untyped-def]
+def _row(rho, c, dc):
     m0, m1, m2 = 0.0, 0.0, 0.0
     for j in range(c.size):
         m0 += rho[j]
@@ -235,7 +235,7 @@ def _row(rho, c, dc):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def row_moments(rho, c, dc):  # type: ignore[no-untyped-def]
+def row_moments(rho, c, dc):
     """(3, Ny): int rho dc, int c rho dc (exact up to the tails: the midpoint error telescopes) and sum c^2 rho dc."""
     moments = np.empty((3, rho.shape[0]))
     for i in range(rho.shape[0]):

@@ -8,7 +8,7 @@ from particles import Closure, tangent_flow
 from particles.jit import kernel, parallel
 from solvers.characteristics import MeanField
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def sources(closure: Closure, field: MeanField, y: Array, c: Array, every: int) -> tuple[Array, Array, Array]:
@@ -25,7 +25,7 @@ def sources(closure: Closure, field: MeanField, y: Array, c: Array, every: int) 
 
 
 @parallel
-def _sources(y, c, J, features, h, A, B):  # type: ignore[no-untyped-def]
+def _sources(y, c, J, features, h, A, B):
     for t in prange(y.shape[0]):
         M, L = features.shape
         modes, slopes = np.empty(L), np.empty(L)
@@ -47,7 +47,7 @@ def _sources(y, c, J, features, h, A, B):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _modes(y, modes, slopes):  # type: ignore[no-untyped-def]
+def _modes(y, modes, slopes):
     """trig(y) and its derivative."""
     count = (modes.size - 1) // 2
     x, s = np.cos(y), np.sin(y)

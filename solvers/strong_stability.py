@@ -12,8 +12,8 @@ class ShuOsher:
 
     name: str
     order: int
-    alpha: NDArray[np.float64]
-    beta: NDArray[np.float64]
+    alpha: NDArray[np.floating]
+    beta: NDArray[np.floating]
 
     @property
     def stages(self) -> int:
@@ -27,7 +27,7 @@ class ShuOsher:
         return float(np.max(self.beta[used] / self.alpha[used]))
 
 
-def _lower(rows: list[dict[int, float]]) -> NDArray[np.float64]:
+def _lower(rows: list[dict[int, float]]) -> NDArray[np.floating]:
     matrix = np.zeros((len(rows), len(rows)))
     for i, row in enumerate(rows):
         for k, value in row.items():

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 
 def integration_weights(count: int, dt: float, width: int) -> Array:
@@ -19,9 +19,7 @@ def integration_weights(count: int, dt: float, width: int) -> Array:
         first = min(max(j - (width // 2 - 1), 0), count - width)
         points = np.arange(first, first + width) - j
         exact = 1.0 / (powers + 1.0)  # int_0^1 s^k ds
-        increments[j + 1, first : first + width] = np.linalg.solve(
-            (points[:, None] ** powers).T.astype(float), exact
-        )
+        increments[j + 1, first : first + width] = np.linalg.solve((points[:, None] ** powers).T.astype(float), exact)
     return dt * np.cumsum(increments, axis=0)
 
 

@@ -1,0 +1,259 @@
+"""The command line. Results go to standard output, everything else to standard error; no user sees a traceback."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from liouville.results import Run
+    from liouville.verdicts import Verdict
+
+FINE, REJECTED, UNUSABLE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+USAGE: type[Exception] = typer.BadParameter.__mro__[2]  # the base of every complaint about the command line
+STYLES = {"supported": "green", "undecided": "yellow", "rejected": "bold red"}
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="The mean-field theory of wide neural networks, solved, simulated and checked.",
+)
+
+RunFileName = Annotated[str, typer.Argument(metavar="RUNFILE", help="a run file, or a shipped problem's name")]
+Result = Annotated[Path, typer.Argument(metavar="RUN.h5", help="a result file")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="the file to write; a fresh name by default")]
+Force = Annotated[bool, typer.Option("--force", help="overwrite an existing file")]
+
+
+def main() -> None:
+    """Entry point: run the command and exit with its status."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; returns the exit status of DESIGN: 0, 1 (rejected), 2 (unusable), 3 (failed), 130."""
+    try:
+        from liouville.beside import FileProblem
+        from liouville.comparison import RunFailed
+        from liouville.runfile import InputError
+    except ImportError as error:
+        return _complain(str(error), UNUSABLE)
+    try:
+        status = app(arguments, prog_name="liouville", standalone_mode=False)
+        return status if isinstance(status, int) else FINE
+    except (InputError, FileProblem) as error:
+        return _complain(str(error), UNUSABLE)
+    except RunFailed as error:
+        return _complain(f"the run failed: {error}", FAILED)
+    except USAGE as error:
+        return _complain(getattr(error, "format_message", error.__str__)(), UNUSABLE)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted; `liouville resume` goes on with what is there", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FINE
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", UNUSABLE)
+
+
+@app.command()
+def compare(runfile: RunFileName = "flat-fourier", output: Output = None, force: Force = False) -> int:
+    """The main job: particles against the PDE and the fluctuation theory, with verdicts."""
+    return _job("compare", runfile, output, force)
+
+
+@app.command()
+def solve(runfile: RunFileName, output: Output = None, force: Force = False) -> int:
+    """The deterministic side only: density, characteristics, fluctuation theory."""
+    return _job("solve", runfile, output, force)
+
+
+@app.command()
+def simulate(runfile: RunFileName, output: Output = None, force: Force = False) -> int:
+    """The particles only, with the predicted path of every replica."""
+    return _job("simulate", runfile, output, force)
+
+
+@app.command()
+def resume(result: Result) -> int:
+    """Go on where an interrupted run stopped: the same numbers, bit for bit."""
+    from liouville import comparison
+    from liouville.progress import Bars
+
+    return _conclude(result, comparison.resume(result, stages=Bars()))
+
+
+@app.command()
+def info(result: Result) -> int:
+    """What is in a file: problem, status, sizes, hypotheses, verdicts; also of a run in progress."""
+    from liouville.results import Run
+
+    found = Run(result)
+    _print_run(found)
+    if found.verdicts:
+        _print_verdicts(found.verdicts)
+    return FINE
+
+
+@app.command()
+def plot(
+    result: Result,
+    kind: Annotated[str, typer.Argument(metavar="[KIND]", help="what to draw")] = "summary",
+    output: Output = None,
+    force: Force = False,
+) -> int:
+    """Draw density, representation, lln, clt, paths, healing or summary; .png, .pdf or .svg by the name of the file."""
+    from liouville import plots
+    from liouville.results import Run
+    from liouville.runfile import InputError
+
+    found = Run(result)
+    path = output or _fresh(result.with_name(f"{result.stem}-{kind}.png"))
+    if output is not None and output.exists() and not force:
+        raise InputError(f"{output}: exists already and is not overwritten; --force overwrites it")
+    try:
+        plots.save(found, kind, path)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    print(path)
+    return FINE
+
+
+@app.command()
+def problems(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="print this one's run file")] = None,
+) -> int:
+    """The shipped problems; with NAME, its run file."""
+    from liouville import runfile
+
+    if name is None:
+        print("\n".join(runfile.shipped()))
+    elif name in runfile.shipped():
+        print(runfile.text(name)[0], end="")
+    else:
+        raise runfile.InputError(f"{name}: no such problem; shipped are {', '.join(runfile.shipped())}")
+    return FINE
+
+
+def _job(command: str, name: str, output: Path | None, force: bool) -> int:
+    """Run a job into a file, write its summary figure beside it, print the verdicts."""
+    from liouville import comparison, runfile, storage
+    from liouville.mean_field import Plan
+    from liouville.progress import Bars
+
+    described = runfile.load(name)
+    path = output or storage.fresh_name(described.problem.name)
+    if not path.parent.is_dir():
+        raise runfile.InputError(f"{path}: the folder {path.parent} does not exist")
+    for warning in Plan(described).warnings():
+        print(f"liouville: {name}: warning: {warning}", file=sys.stderr)
+    try:
+        verdicts = comparison.start(described, command, path, force=force, stages=Bars())
+    except runfile.InputError as error:
+        raise runfile.InputError(f"{name}: {error}") from None
+    return _conclude(path, verdicts)
+
+
+def _conclude(path: Path, verdicts: "list[Verdict]") -> int:
+    """Print what came out and draw it; the exit status tells whether a primary prediction is rejected."""
+    from liouville import plots
+    from liouville.results import Run
+
+    figure = _fresh(path.with_suffix(".png"))
+    plots.save(Run(path), "summary", figure)
+    if verdicts:
+        _print_verdicts(verdicts)
+    print(f"{path}\n{figure}")
+    return REJECTED if any(v.primary and v.outcome == "rejected" for v in verdicts) else FINE
+
+
+def _fresh(path: Path) -> Path:
+    """path, path-2, path-3, ...: the first that does not exist."""
+    candidate, number = path, 1
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return candidate
+
+
+def _console() -> Console:
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = 140
+    return console
+
+
+def _print_verdicts(verdicts: "list[Verdict]") -> None:
+    """Primary and diagnostic verdicts as tables, and a line for what is undecided."""
+    console = _console()
+    for title, primary in (("primary verdicts", True), ("diagnostics (they never set the exit status)", False)):
+        table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+        for name, justify in (("verdict", "left"), ("outcome", "left"), ("estimate", "right"), ("interval", "left")):
+            table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
+        table.add_column("predicted", no_wrap=True)
+        table.add_column("statement")
+        for v in verdicts:
+            if v.primary == primary:
+                table.add_row(
+                    v.name,
+                    f"[{STYLES[v.outcome]}]{v.outcome}[/]",
+                    _number(v.statistic),
+                    f"{_number(v.low)} .. {_number(v.high)}",
+                    f"{_number(v.predicted)} ± {_number(v.margin)}",
+                    v.statement + ("" if v.p_value != v.p_value else f"; p = {v.p_value:.2g}"),
+                )
+        console.print(table)
+        console.print()
+    for v in verdicts:
+        if v.outcome == "undecided":
+            console.print(f"{v.name} is undecided: {v.note or 'the interval is too wide'}", markup=False)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _print_run(found: "Run") -> None:
+    """Problem, status and sizes, then the hypotheses of the theorems."""
+    console = _console()
+    lines: list[tuple[str, Callable[[], object]]] = [
+        ("problem", lambda: found.attributes["problem"]),
+        ("command", lambda: found.attributes["command"]),
+        ("status", lambda: found.status),
+        ("stop reason", lambda: found.attributes["stop_reason"]),
+        ("created", lambda: found.attributes["created"]),
+        ("creator", lambda: found.attributes["creator"]),
+        ("seed", lambda: found.attributes["seed"] if found.attributes["seed"] >= 0 else ""),
+        ("threads", lambda: found.attributes["threads"]),
+    ]
+    for name, value in lines:
+        if value() != "":
+            console.print(f"{name:12s} {value()}", markup=False, soft_wrap=True)
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("group", "sizes", "written"):
+        table.add_column(column)
+    for path, sizes, done, total in found.sizes():
+        table.add_row(path, " x ".join(f"{name} {size}" for name, size in sizes.items()), f"{done} of {total}")
+    console.print(table)
+    if "/hypotheses" in found.groups:
+        table = Table(show_edge=False, pad_edge=False)
+        view = found.hypotheses
+        columns = ("hypothesis", "value", "holds")
+        for column in columns:
+            table.add_column(column)
+        for row in zip(*(getattr(view, column) for column in columns), strict=True):
+            table.add_row(*map(str, row))
+        console.print()
+        console.print(table)
+    console.print()
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"liouville: {' '.join(message.split())}", file=sys.stderr)
+    return status

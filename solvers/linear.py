@@ -1,0 +1,33 @@
+"""Matrix products with the same bits for every number of threads.
+
+A threaded BLAS splits a product by the number of its threads and then rounds differently. Here BLAS runs on one thread, and the
+threads share the rows of a product in slabs of fixed size.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+Array = NDArray[np.floating]
+
+SLAB = 128  # rows
+
+
+def one_blas_thread() -> AbstractContextManager[object]:
+    """A context in which BLAS and LAPACK use one thread."""
+    return threadpool_limits(limits=1, user_api="blas")
+
+
+def add_product(total: Array, left: Array, right: Array) -> None:
+    """total += left @ right.T for left (A, K) and right (B, K), within `one_blas_thread`."""
+
+    def add(low: int) -> None:
+        rows = slice(low, low + SLAB)
+        total[rows] += left[rows] @ right.T
+
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        list(pool.map(add, range(0, left.shape[0], SLAB)))

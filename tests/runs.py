@@ -1,0 +1,69 @@
+"""Small run files for the tests, and a comparison in memory whose parts can be exchanged for wrong ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from liouville import judgement, mean_field, runfile, simulation
+from liouville.judgement import Ensemble, Evidence
+from liouville.mean_field import Plan
+from solvers import fluctuations
+from solvers.sources import sources
+
+
+def text(name: str = "flat-fourier", **changes: Any) -> str:
+    """A shipped run file with some keys changed, each `key=value` in TOML."""
+    lines = runfile.text(name)[0].splitlines()
+    for key, value in changes.items():
+        found = [i for i, line in enumerate(lines) if line.startswith(f"{key} =")]
+        assert len(found) == 1, key
+        lines[found[0]] = f"{key} = {value}"
+    return "\n".join(lines) + "\n"
+
+
+SMALL: dict[str, Any] = {
+    "final": 3.0,
+    "snapshots": 7,
+    "cells": [128, 64],
+    "sizes": [32, 128, 512, 2048],
+    "replicas": [2000, 1000, 500, 250],
+}
+TINY: dict[str, Any] = {
+    "final": 1.0,
+    "snapshots": 5,
+    "cells": [48, 32],
+    "sizes": [16, 32, 64],
+    "replicas": [40, 30, 20],
+}
+
+
+def plan(name: str = "flat-fourier", **changes: Any) -> Plan:
+    """A plan made from a shipped run file with some keys changed."""
+    return Plan(runfile.parse(text(name, **changes)))
+
+
+def evidence(
+    of: Plan,
+    *,
+    solve_density: Callable[..., Any] = mean_field.density,
+    flow: fluctuations.FlowMap = sources,
+    simulate: Callable[..., Any] = simulation.simulate,
+) -> Evidence:
+    """What a comparison would judge, computed in memory."""
+    known = mean_field.reference(of)
+    last: dict[int, np.ndarray] = {}
+    solved = solve_density(of, mean_field.grid(of), lambda k, frame: last.update({0: frame.density}))
+    theory = fluctuations.solve(
+        of.problem.closure, of.problem.initial.nodes, known.mean_field, known.half_step, of.every, flow=flow
+    )
+    operator = simulation.PathOperator.build(of, known, theory)
+    ensembles = []
+    assert of.run.particles is not None
+    for n, replicas in zip(of.run.particles.sizes, of.run.particles.replicas, strict=True):
+        parts = list(simulate(of, known, operator, n, replicas))
+        columns = [[p.coefficients for p in parts], [p.path for p in parts]]
+        columns += [[p.y[..., 0] for p in parts], [p.c[..., 0] for p in parts]]
+        ensembles.append(Ensemble(n, *(np.concatenate(column) for column in columns)))
+    covariance = judgement.at_snapshots(of, theory)
+    return Evidence(of, known, solved, theory, covariance, last[0], tuple(ensembles))

@@ -1,0 +1,114 @@
+"""A verdict that cannot reject is none: each deliberately wrong prediction is rejected by the verdict made for it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import runs
+
+from liouville import judgement, mean_field, simulation
+from liouville.judgement import Evidence
+from liouville.simulation import Replicas
+from particles import stream, tangent_flow, trig, trig_derivative
+from solvers.finite_volume import FiniteVolume
+from solvers.sources import sources
+
+pytestmark = pytest.mark.wrong_prediction
+
+
+@pytest.fixture(scope="module")
+def right() -> Evidence:
+    return runs.evidence(runs.plan(**runs.SMALL))
+
+
+def outcomes(evidence: Evidence) -> dict[str, str]:
+    verdicts = judgement.judge(evidence)
+    for v in verdicts:
+        print(
+            f"{v.name:20s} {v.outcome:10s} {v.statistic:9.3g} in [{v.low:.3g}, {v.high:.3g}], {v.predicted} +- {v.margin:.2g}"
+        )
+    return {v.name: v.outcome for v in verdicts if v.primary}
+
+
+def test_right_predictions_are_not_rejected(right: Evidence) -> None:
+    assert "rejected" not in outcomes(right).values()
+
+
+def test_covariance_scaled_by_1_3_is_rejected(right: Evidence) -> None:
+    wrong = replace(right, covariance=1.3 * right.covariance)
+    found = outcomes(wrong)
+    assert {found["lln"], found["healing"], found["clt-covariance"]} == {"rejected"}
+
+
+def test_pde_with_potential_off_by_two_percent_is_rejected(right: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheme = mean_field.scheme
+
+    def off(plan, grid) -> FiniteVolume:  # type: ignore[no-untyped-def]
+        made = scheme(plan, grid)
+        f = made.features
+        return replace(
+            made,
+            features=replace(f, averages=1.02 * f.averages, slopes=1.02 * f.slopes, face_slopes=1.02 * f.face_slopes),
+        )
+
+    monkeypatch.setattr(mean_field, "scheme", off)
+    solved = mean_field.density(right.plan, right.solved.grid, lambda k, frame: None)
+    assert outcomes(replace(right, solved=solved))["pde-characteristics"] == "rejected"
+
+
+def test_response_without_inverse_tangent_flow_is_rejected() -> None:
+    def without(closure, field, y, c, every):  # type: ignore[no-untyped-def]
+        """B = grad Phi(Z_s) in place of J_s^-1 grad Phi(Z_s)."""
+        h, A, _ = sources(closure, field, y, c, every)
+        steps = field.field.shape[0] // field.tableau.stages
+        yt, ct, _ = tangent_flow(y, c, field.field, field.dt, steps, field.tableau, every=every)
+        psi = closure.coefficients(trig(yt, closure.modes))
+        slope = ct[..., None] * closure.coefficients(trig_derivative(yt, closure.modes))
+        return h, A, np.stack([slope, psi], axis=-1).transpose(0, 2, 1, 3).copy()
+
+    plan = runs.plan(**runs.SMALL | {"cells": [64, 48]})
+    found = outcomes(runs.evidence(plan, flow=without))
+    assert found["clt-paths"] == "rejected"
+    assert found["clt-covariance"] == "rejected"
+
+
+@pytest.mark.parametrize("term", ["interaction in dY", "target in dC"])
+def test_particles_with_one_sign_turned_are_rejected(term: str) -> None:
+    """(9) in plain numpy, with the sign of one of its four terms turned."""
+
+    def turned(plan, known, operator, n, replicas, start=0, keep=1):  # type: ignore[no-untyped-def]
+        closure, steps = plan.problem.closure, plan.intervals * plan.substeps
+        right = list(simulation.simulate(plan, known, operator, n, replicas))
+        path = np.concatenate([part.path for part in right])
+        seed = plan.run.particles.seed
+        y, c = np.stack([plan.problem.initial.sample(stream(seed, n, r), n) for r in range(replicas)], axis=1)
+
+        def f(y, c):  # type: ignore[no-untyped-def]
+            return np.einsum("rn,rnl->rl", c / n, trig(y, closure.modes)) @ closure.features.T
+
+        def velocity(y, c):  # type: ignore[no-untyped-def]
+            g, target = f(y, c), closure.target
+            psi = trig(y, closure.modes) @ closure.features.T
+            slope = trig_derivative(y, closure.modes) @ closure.features.T
+            sign_y, sign_c = (-1, 1) if term == "interaction in dY" else (1, -1)
+            dy = c * (slope @ target) - sign_y * c * np.einsum("rnm,rm->rn", slope, g)
+            dc = sign_c * psi @ target - np.einsum("rnm,rm->rn", psi, g)
+            return dy, dc
+
+        frames = [f(y, c)]
+        for step in range(1, steps + 1):
+            k = [velocity(y, c)]
+            for ahead in (0.5, 0.5, 1.0):
+                k.append(velocity(y + ahead * plan.dt * k[-1][0], c + ahead * plan.dt * k[-1][1]))
+            dy, dc = (sum(w * slope[i] for w, slope in zip((1, 2, 2, 1), k, strict=True)) / 6 for i in (0, 1))
+            y, c = y + plan.dt * dy, c + plan.dt * dc
+            if step % plan.substeps == 0:
+                frames.append(f(y, c))
+        first = np.concatenate([part.y for part in right]), np.concatenate([part.c for part in right])
+        yield Replicas(np.stack(frames, axis=1), path, *first)
+
+    small = {"final": 1.0, "snapshots": 3, "cells": [64, 48], "step": 0.1}
+    plan = runs.plan(**small, sizes=[32, 128, 512], replicas=[200, 100, 50])
+    found = outcomes(runs.evidence(plan, simulate=turned))
+    assert found["clt-paths"] == "rejected"
+    assert found["lln"] == "rejected"
