@@ -1,0 +1,141 @@
+"""What the pictures read from a result file: committed frames only; functions of x by coefficients on the basis."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liouville.problem import Problem
+from liouville.results import GroupView, Run
+from liouville.storage import committed, open_result
+from liouville.targets import FourierTarget, SamplesTarget
+
+Array = NDArray[np.floating]
+
+DENSITY, CHARACTERISTICS, FLUCTUATIONS, PARTICLES = "/density", "/characteristics", "/fluctuations", "/particles"
+WRITTEN_BY = {
+    DENSITY: "`liouville compare` and `liouville solve` write it",
+    CHARACTERISTICS: "`liouville compare`, `solve` and `simulate` write it",
+    FLUCTUATIONS: "`liouville compare`, `solve` and `simulate` write it",
+    PARTICLES: "`liouville compare` and `liouville simulate` write it",
+}
+LEAST = 2  # replicas that an interval needs
+
+
+def require(run: Run, group: str) -> tuple[GroupView, int]:
+    """A group and how many frames of it are there. Raises ValueError where it is missing or empty, in one line."""
+    with open_result(run.path) as file:
+        if group not in file:
+            raise ValueError(f"{run.path}: has no {group}; {WRITTEN_BY[group]}")
+        count = committed(file, group)
+    if not count:
+        raise ValueError(f"{run.path}: {group} has no frames yet, the run is {run.status}")
+    return GroupView(run, group), count
+
+
+def present(run: Run, group: str) -> bool:
+    """Whether `require` (or `samples`, for the particles) would succeed."""
+    try:
+        _ = samples(run) if group == PARTICLES else require(run, group)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The committed replicas of one size, all variables (R, S, ...)."""
+
+    n: int
+    view: GroupView
+    count: int
+    problem: Problem
+
+    @cached_property
+    def f(self) -> Array:
+        """Coefficients of f_n, (R, S, M)."""
+        return self._coefficients("f")
+
+    @cached_property
+    def path(self) -> Array:
+        """Coefficients of l_n, (R, S, M)."""
+        return self._coefficients("path")
+
+    @cached_property
+    def loss(self) -> Array:
+        """Loss, (R, S)."""
+        return self._committed("loss")
+
+    @cached_property
+    def deviation(self) -> Array:
+        """||f_n - f_0||^2, (R, S)."""
+        return self._committed("deviation")
+
+    @cached_property
+    def path_deviation(self) -> Array:
+        """||f_n - f_0 - l_n||^2, (R, S)."""
+        return self._committed("path_deviation")
+
+    @cached_property
+    def path_square(self) -> Array:
+        """||l_n||^2, (R, S)."""
+        return np.asarray(np.sum(self.path**2, axis=-1))
+
+    def _committed(self, name: str) -> Array:
+        return np.asarray(getattr(self.view, name)[: self.count])
+
+    def _coefficients(self, name: str) -> Array:
+        return coefficients(self.problem, self.view.x, self._committed(name))
+
+
+def samples(run: Run) -> dict[int, Samples]:
+    """n -> the replicas of that size, by size, where at least `LEAST` are there. Raises ValueError where none is."""
+    views = run.particles
+    if not views:
+        raise ValueError(f"{run.path}: has no {PARTICLES}; {WRITTEN_BY[PARTICLES]}")
+    problem = run.plan.problem
+    counts = {n: (view, view.committed) for n, view in sorted(views.items())}
+    found = {n: Samples(n, view, count, problem) for n, (view, count) in counts.items() if count >= LEAST}
+    if not found:
+        raise ValueError(f"{run.path}: {PARTICLES} has no frames yet, the run is {run.status}")
+    return found
+
+
+def coefficients(problem: Problem, x: Array, values: Array) -> Array:
+    """Coefficients (..., M) of functions in the span of the unit, by least squares from values at some of the nodes.
+
+    x : (X,), a subset of the nodes of mu.  values : (..., X).
+    """
+    index = np.abs(problem.x - x[:, None]).argmin(axis=1)
+    return np.asarray(values @ np.linalg.pinv(problem.basis[index]).T)
+
+
+def mean_field(run: Run) -> tuple[Array, Array]:
+    """Times (S,) and coefficients (S, M) of f_0: of the finite volumes if complete, else of the characteristics."""
+    view, count = require(run, DENSITY if present(run, DENSITY) else CHARACTERISTICS)
+    if count < len(view.time):
+        view, count = require(run, CHARACTERISTICS)
+    return view.time[:count], coefficients(run.plan.problem, view.x, view.f[:count])
+
+
+def fine(problem: Problem, count: int = 361) -> tuple[Array, Array]:
+    """Angles x, (count,), and the basis functions there, (count, M): e = series(x) T^-1 since phi = e T trig(y)."""
+    x = np.linspace(0, 2 * np.pi, count)
+    return x, problem.unit.series(x) @ np.linalg.pinv(problem.closure.features)
+
+
+def target(run: Run) -> tuple[Array, Array, bool]:
+    """x, f(x) and whether these are measured points; a curve otherwise."""
+    problem, described = run.plan.problem, run.plan.run.problem.target
+    x, basis = fine(problem)
+    if isinstance(described, SamplesTarget):
+        return problem.x % (2 * np.pi), problem.f, True
+    if isinstance(described, FourierTarget):
+        return x, described(x), False
+    return x, basis @ problem.closure.target, False
+
+
+def spread(count: int, some: int, first: int = 0) -> list[int]:
+    """Indices of about `some` of the frames first ... count - 1, evenly, both ends included."""
+    return sorted({int(i) for i in np.linspace(min(first, count - 1), count - 1, some).round()})
