@@ -1,7 +1,7 @@
 """The main job, stage by stage: characteristics, finite volumes, fluctuation theory, particles, verdicts.
 
-Everything is written as it comes. A run that goes on after an interruption computes the deterministic stages again (seconds, and
-the same bits) and the replicas that are missing.
+Everything is written as it comes. A run that goes on after an interruption computes the deterministic stages again
+(seconds, and the same bits) and the replicas that are missing.
 """
 
 from collections.abc import Iterator
@@ -40,6 +40,7 @@ def start(
     Raises InputError, FileProblem (the file exists and not `force`) or RunFailed.
     """
     plan = Plan(run)
+    plan.check()
     sizes = _sizes(run, command)
     if command != "simulate":
         mean_field.grid(plan)  # an impossible c_range is refused before a file is made
@@ -53,6 +54,7 @@ def start(
     with (
         Writer.create(path, described, _groups(plan, command, sizes), force=force) as writer,
         _accounted(writer),
+        one_blas_thread(),
     ):
         return _run(plan, command, sizes, writer, stages or Quiet())
 

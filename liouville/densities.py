@@ -104,7 +104,7 @@ class NormalC(_Centred):
         return rng.standard_normal(n)
 
     def nodes(self, count: int) -> tuple[Array, Array]:
-        """Gauss-Legendre on +-8 std (at least 36 nodes: fewer bias f_0), not Gauss-Hermite, whose far nodes cost time steps."""
+        """Gauss-Legendre on +-8 std, at least 36 nodes: fewer bias f_0."""
         u, w = special.roots_legendre(max(36, 2 * count))
         w = w * np.exp(-((8 * u) ** 2) / 2)
         return 8 * u, w / w.sum()

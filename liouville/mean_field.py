@@ -1,4 +1,4 @@
-"""The deterministic side of a run: characteristics, finite volumes and fluctuation theory, each with its error estimate."""
+"""The deterministic side of a run, each part with its error estimate: characteristics, finite volumes, fluctuations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,9 +18,11 @@ from solvers.grid import Grid
 
 Array = NDArray[np.floating]
 
-VOLTERRA = 2500  # largest T * M of the Volterra system
+VOLTERRA = 2500  # T * M of the Volterra system beyond which it takes fewer times between the snapshots
+MOST_UNKNOWNS = 5000  # and beyond which it is refused: its matrices take 200 MB each
 MARGIN = 4  # cells that `c_range = "auto"` leaves free at either end
 STORED = 2**27  # bytes of f_n and l_n of all replicas together, beyond which they are kept on fewer x
+DIFFUSED = 1e-5  # mass that numerical diffusion alone may carry to an end of c
 COARSER = (4, 2)  # the grids, so many times coarser, that the error estimate needs
 
 
@@ -59,15 +61,28 @@ class Plan:
     @property
     def every(self) -> int:
         """Simulation steps to a step of the Volterra grid: the least for which its system is affordable."""
-        for every in range(1, self.substeps + 1):
-            times = self.intervals * self.substeps // every + 1
-            if self.substeps % every == 0 and times * self.problem.rank <= VOLTERRA:
-                return every
-        return self.substeps
+        divisors = [every for every in range(1, self.substeps + 1) if self.substeps % every == 0]
+        affordable = [every for every in divisors if self._unknowns(every) <= VOLTERRA]
+        return min(affordable, default=self.substeps)
+
+    def _unknowns(self, every: int) -> int:
+        """T M of the Volterra system on every `every`-th step."""
+        return (self.intervals * self.substeps // every + 1) * self.problem.rank
+
+    def check(self) -> None:
+        """Raise InputError where the run file asks for what the problem's unit cannot bear."""
+        modes, cells = self.problem.closure.modes, self.run.solver.cells[0]
+        if cells < 8 * modes:
+            raise InputError(
+                f"solver.cells.0: must be at least {8 * modes}, 8 times the highest mode of the unit, not {cells}"
+            )
+        if self._unknowns(self.substeps) > MOST_UNKNOWNS:
+            most = MOST_UNKNOWNS // self.problem.rank
+            raise InputError(f"time.snapshots: must be at most {most} for a unit of rank {self.problem.rank}")
 
     @cached_property
     def kept(self) -> NDArray[np.integer]:
-        """Indices of the x on which every replica's f_n is stored: all, or every few where they would outgrow STORED bytes.
+        """Indices of the x on which every replica's f_n is stored: all, or every few where those would outgrow STORED.
 
         The coefficients can still be had from them; norms are stored in full.
         """
@@ -145,8 +160,8 @@ def grid(plan: Plan) -> Grid:
 class Density:
     """What the finite volumes say, without the density itself.
 
-    coefficients : (S, M) of f_0.  error : (S,), estimated norm of its error.  defect : (S,), l(t) - l(0) + int of the dissipation.
-    defect_error : (S,), estimated error of that defect.
+    coefficients : (S, M) of f_0.  error : (S,), estimated norm of its error.
+    defect : (S,), l(t) - l(0) + int of the dissipation.  defect_error : (S,), estimated error of that.
     """
 
     grid: Grid
@@ -164,7 +179,7 @@ class Density:
 def scheme(plan: Plan, on: Grid) -> FiniteVolume:
     """The finite volumes of this problem on a grid."""
     problem = plan.problem
-    return FiniteVolume(on, problem.on_grid(on), problem.closure.target)
+    return FiniteVolume(on, problem.on_grid(on), problem.closure.target, tail=max(plan.run.solver.tail, DIFFUSED))
 
 
 def density(plan: Plan, on: Grid, visit: Callable[[int, Frame], None]) -> Density:

@@ -18,6 +18,6 @@ def require_neighbours() -> None:
             ours, where = False, home / name
         if not ours:
             raise ImportError(
-                f"the package {name!r} in {where} is not the one that liouville needs: another project of that name has "
-                "been installed over it; uninstall that project and reinstall liouville"
+                f"the package {name!r} in {where} is not the one that liouville needs: another project of that name "
+                "has been installed over it; uninstall that project and reinstall liouville"
             )

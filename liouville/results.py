@@ -1,4 +1,4 @@
-"""A result file in Python: `run = lv.open("run.h5")`, then `run.density.rho`, `run.particles[256].f`, `run.verdicts`."""
+"""A result file in Python: `run = lv.open("run.h5")`; `run.density.rho`, `run.particles[256].f`, `run.verdicts`."""
 
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,7 @@ PLOTS = {
 
 
 class GroupView:
-    """One group; its variables and axes are attributes that are read when asked for (frames not yet written are NaN)."""
+    """One group; its variables and axes are attributes, read when asked for (frames not yet written are NaN)."""
 
     def __init__(self, run: "Run", path: str) -> None:
         self._run, self._path = run, path
@@ -115,7 +115,7 @@ class Run:
         return [Verdict(**{name: _plain(column[i]) for name, column in columns.items()}) for i in rows]
 
     def plot(self, kind: str = "summary") -> "Figure":
-        """A matplotlib figure of one of `liouville.plots.KINDS`. Raises ValueError where the file lacks what it shows."""
+        """A matplotlib figure, one of `liouville.plots.KINDS`. Raises ValueError where the file lacks what it shows."""
         from liouville.plots import draw
 
         return draw(self, kind)

@@ -13,7 +13,9 @@ Array = NDArray[np.floating]
 def _measure(plan: Plan, kept: slice | NDArray[np.integer] = slice(None)) -> tuple[Variable, Variable]:
     problem = plan.problem
     return (
-        Variable("weight", ("x",), "weights of mu", "w_k", data=problem.weights[kept]),
+        Variable(
+            "weight", ("x",), "weights of mu (summing to 1 where all x are kept)", "w_k", data=problem.weights[kept]
+        ),
         Variable("target", ("x",), "target", "f(x)", data=problem.f[kept]),
     )
 

@@ -51,7 +51,7 @@ class PathOperator:
 def simulate(
     plan: Plan, known: Reference, operator: PathOperator, n: int, replicas: int, start: int = 0, keep: int = 1
 ) -> Iterator[Replicas]:
-    """Replicas start, start + 1, ..., replicas - 1 of size n, some at a time; each depends on (seed, n, its index) alone."""
+    """Replicas start, ..., replicas - 1 of size n, some at a time; each depends on (seed, n, its index) alone."""
     assert plan.run.particles is not None
     closure, seed = plan.problem.closure, plan.run.particles.seed
     steps, stride = plan.intervals * plan.substeps, RK4.stages * plan.substeps
@@ -61,7 +61,8 @@ def simulate(
         R, T, L = moments.shape
         return map_rows(closure.features, moments.reshape(R * T, L)).reshape(R, T, -1)
 
-    for some in chunks(n, replicas, start):
+    record = (RK4.stages * steps + 1) * closure.coupling.shape[0]
+    for some in chunks(n, replicas, start, record):
         y, c = np.empty((len(some), n)), np.empty((len(some), n))
         for row, replica in enumerate(some):
             y[row], c[row] = plan.problem.initial.sample(stream(seed, n, replica), n)

@@ -1,11 +1,11 @@
 """Estimates with intervals, from replicas that are independent within and between sizes.
 
-Every estimate here is a sum of means over groups of replicas, so its standard error and its covariance over times follow
-from what each replica contributes; intervals of positive quantities are taken on the log scale, where the skewed
+Every estimate here is a sum of means over groups of replicas, so its standard error and its covariance over times
+follow from what each replica contributes; intervals of positive quantities are taken on the log scale, where the skewed
 late data are nearer to normal, and simultaneous ones use the maximum of the correlated normal scores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,67 +14,70 @@ from scipy import stats
 
 Array = NDArray[np.floating]
 
+TERMS = 3  # of a + b/n + d/n^2
 DRAWS = 20_000  # of the maximum of correlated normal scores
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate at several times. value : (S,).  covariance : (S, S) of the estimates."""
+    """An estimate at several times. value : (S,).  covariance : (S, S) of the estimates.
+
+    dof : degrees of freedom of the standard errors, those of the smallest group of replicas.
+    """
 
     value: Array
     covariance: Array
+    dof: float = np.inf
 
     @property
     def error(self) -> Array:
         """Standard errors, (S,)."""
         return np.sqrt(np.maximum(np.diagonal(self.covariance), 0.0))
 
-    def __add__(self, other: "Estimate") -> "Estimate":
-        """The sum of independent estimates."""
-        return Estimate(self.value + other.value, self.covariance + other.covariance)
-
     def scaled(self, factor: Array) -> "Estimate":
         """Each time's estimate multiplied by a known number, (S,)."""
-        return Estimate(self.value * factor, self.covariance * np.outer(factor, factor))
+        return Estimate(self.value * factor, self.covariance * np.outer(factor, factor), self.dof)
 
     def log(self) -> "Estimate":
         """Of the logarithm, by the delta method."""
         value = np.maximum(self.value, 1e-300)
-        return Estimate(np.log(value), self.covariance / np.outer(value, value))
+        return Estimate(np.log(value), self.covariance / np.outer(value, value), self.dof)
 
     def at(self, index: int) -> "Estimate":
         """The estimate at one time."""
-        return Estimate(self.value[[index]], self.covariance[np.ix_([index], [index])])
+        return Estimate(self.value[[index]], self.covariance[np.ix_([index], [index])], self.dof)
 
 
 def combine(groups: Sequence[Array]) -> Estimate:
     """The sum over groups of replicas of the groups' means; each group is (R, S)."""
     value = np.sum([group.mean(axis=0) for group in groups], axis=0)
     covariance = np.sum([np.atleast_2d(np.cov(group, rowvar=False)) / len(group) for group in groups], axis=0)
-    return Estimate(value, covariance)
+    return Estimate(value, covariance, min(len(group) for group in groups) - 1)
 
 
 def critical(estimate: Estimate, level: float) -> float:
     """z such that all |error| <= z standard errors together with probability `level`: the simultaneous quantile.
 
-    Drawn from the estimated correlations with a fixed stream, so equal data give equal intervals.
+    Drawn from the estimated correlations with a fixed stream, so equal data give equal intervals; then taken from the
+    normal to Student's law of the estimate's degrees of freedom.
     """
     error = estimate.error
     moving = error > 1e-12 * max(error.max(), 1e-300)
-    if moving.sum() <= 1:
-        return float(stats.norm.ppf((1 + level) / 2))
-    correlation = estimate.covariance[np.ix_(moving, moving)] / np.outer(error[moving], error[moving])
-    values, vectors = np.linalg.eigh(correlation)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    scores = np.random.Generator(np.random.PCG64(20181203)).standard_normal((DRAWS, root.shape[1])) @ root.T
-    return float(np.quantile(np.abs(scores).max(axis=1), level))
+    z = float(stats.norm.ppf((1 + level) / 2))
+    if moving.sum() > 1:
+        correlation = estimate.covariance[np.ix_(moving, moving)] / np.outer(error[moving], error[moving])
+        values, vectors = np.linalg.eigh(correlation)
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
+        scores = np.random.Generator(np.random.PCG64(20181203)).standard_normal((DRAWS, root.shape[1])) @ root.T
+        z = float(np.quantile(np.abs(scores).max(axis=1), level))
+    return float(stats.t.isf(stats.norm.sf(z), estimate.dof)) if np.isfinite(estimate.dof) else z
 
 
-def extrapolation_weights(sizes: Array, replicas: Array, terms: int = 3) -> Array:
+def extrapolation_weights(sizes: Array, replicas: Array, terms: int = TERMS) -> Array:
     """w with sum_n w_n X_n the least-squares estimate of a in X_n = a + b/n + d/n^2, (len(sizes),).
 
-    Each X_n is weighted with n R_n, the inverse of how the variance of what it is used for falls (n (||f_n - f_0||^2 - ||l_n||^2));
-    with fewer sizes than terms the highest orders are dropped.
+    Each X_n is weighted with n R_n, as the variance of n (||f_n - f_0||^2 - ||l_n||^2), what it is used for, falls with
+    the inverse; with fewer sizes than terms the highest orders are dropped.
     """
     X = sizes[:, None] ** -np.arange(min(terms, sizes.size), dtype=float)
     XW = X.T * (sizes * replicas)
@@ -88,7 +91,7 @@ def slope_weights(sizes: Array, replicas: Array) -> Array:
     return np.asarray(replicas * centred / np.sum(replicas * centred**2))
 
 
-def leading_coefficient(paths: dict[int, Array], excess: dict[int, Array]) -> Estimate:
+def leading_coefficient(paths: Mapping[int, Array], excess: Mapping[int, Array]) -> Estimate:
     """a of n E||f_n - f_0||^2 = a + b/n + d/n^2, by (V2) without assuming a.
 
     paths : n -> n ||l_n||^2, (R, S), whose mean is a for every n exactly (pooled over all sizes);
@@ -101,7 +104,7 @@ def leading_coefficient(paths: dict[int, Array], excess: dict[int, Array]) -> Es
     return combine([s * paths[n] + w * excess[n] for n, s, w in zip(paths, share, weights, strict=True)])
 
 
-def log_slope(groups: dict[int, Array]) -> Estimate:
+def log_slope(groups: Mapping[int, Array]) -> Estimate:
     """Slope of log E X_n in log n, at every time, from X_n (R, S) for each n."""
     sizes = np.array(list(groups), dtype=float)
     replicas = np.array([len(group) for group in groups.values()], dtype=float)
@@ -110,6 +113,7 @@ def log_slope(groups: dict[int, Array]) -> Estimate:
     return Estimate(
         np.sum([w * part.value for w, part in zip(weights, parts, strict=True)], axis=0),
         np.sum([w**2 * part.covariance for w, part in zip(weights, parts, strict=True)], axis=0),
+        min(part.dof for part in parts),
     )
 
 

@@ -56,8 +56,8 @@ class SamplesTarget(Model):
         table = _read_columns(self.file, self.columns)
         if not np.all(np.isfinite(table)):
             raise ValueError(f"{self.file} has values that are not finite")
-        if np.any(table[:, 2] < 0) or table[:, 2].sum() == 0:
-            raise ValueError(f"weights in {self.file} must be >= 0 and not all 0")
+        if np.any(table[:, 2] <= 0):
+            raise ValueError(f"weights in {self.file} must be > 0")
         self._table = tuple(map(tuple, table.tolist()))
         return self
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from liouville.model import Model, Number
 from particles import trig
@@ -18,6 +18,13 @@ class FourierUnit(Model):
     kind: Literal["fourier"] = "fourier"
     coefficients: Annotated[tuple[Number, ...], Field(min_length=1)]
 
+    @field_validator("coefficients")
+    @classmethod
+    def _some(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not any(value):
+            raise ValueError("at least one coefficient must not be 0")
+        return value
+
     @property
     def modes(self) -> int:
         """Highest mode in y (at least 1)."""
@@ -28,10 +35,6 @@ class FourierUnit(Model):
         a = np.zeros(self.modes + 1)
         a[: len(self.coefficients)] = self.coefficients
         return trig(x, self.modes) * np.concatenate([a[:1], 2 * a[1:], 2 * a[1:]])
-
-    def represents(self, mode: int) -> bool:
-        """Whether some superposition of units has this mode of x."""
-        return mode < len(self.coefficients) and self.coefficients[mode] != 0
 
 
 Unit = FourierUnit

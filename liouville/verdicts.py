@@ -1,6 +1,7 @@
 """Verdicts: statements of the paper with an estimate, its interval, the prediction and a margin."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,8 @@ OUTCOMES = ("rejected", "undecided", "supported")
 class Verdict:
     """One statement, judged.
 
-    supported : [low, high] lies inside predicted +- margin.  rejected : it excludes the prediction and does not lie inside.
+    supported : [low, high] lies inside predicted +- margin.
+    rejected : it excludes the prediction and does not lie inside.
     `level` is NaN where `low` and `high` are bounds of a deterministic error; `paper` is what the paper says.
     """
 
@@ -33,6 +35,25 @@ class Verdict:
     p_value: float = float("nan")
     note: str = ""
 
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        statement: str,
+        interval: tuple[float, float, float],
+        predicted: float,
+        margin: float,
+        *,
+        primary: bool,
+        level: float = float("nan"),
+        p_value: float = float("nan"),
+        note: str = "",
+    ) -> Self:
+        """From (low, statistic, high), where the paper says what is predicted; the note says what would decide it."""
+        low, statistic, high = map(float, interval)
+        note = note or more_replicas(statistic, low, high, predicted, margin)
+        return cls(name, statement, statistic, low, high, predicted, margin, predicted, primary, level, p_value, note)
+
     @property
     def outcome(self) -> str:
         """supported, rejected or undecided."""
@@ -47,7 +68,7 @@ def outcome(low: float, high: float, predicted: float, margin: float) -> str:
 
 
 def worst(value: Array, low: Array, high: Array, predicted: float, margin: float) -> int:
-    """Index of the case that decides when all must hold: rejected before undecided before supported, then the farthest."""
+    """Index of the case that decides when all must hold: rejected, undecided, supported; then the farthest."""
     ranks = [OUTCOMES.index(outcome(a, b, predicted, margin)) for a, b in zip(low, high, strict=True)]
     reach = np.maximum(np.abs(low - predicted), np.abs(high - predicted))
     return min(range(value.size), key=lambda i: (ranks[i], -np.nan_to_num(reach[i], nan=np.inf)))

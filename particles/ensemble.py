@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-CHUNK = 2**18  # particles drawn and moved at once: bounds the memory, changes no number
+CHUNK = 2**18  # particles moved at once: bounds the memory, changes no number
+RECORDED = 2**22  # numbers recorded at once, of all replicas in a chunk
 
 
 def stream(seed: int, n: int, replica: int) -> np.random.Generator:
@@ -12,8 +13,11 @@ def stream(seed: int, n: int, replica: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(n, replica))))
 
 
-def chunks(n: int, replicas: int, start: int = 0, particles: int = CHUNK) -> Iterator[range]:
-    """Split the replicas from `start` on into ranges of at most about `particles` particles."""
-    size = max(1, particles // n)
+def chunks(n: int, replicas: int, start: int = 0, record: int = 1) -> Iterator[range]:
+    """Split the replicas from `start` on into ranges of at most about CHUNK particles and RECORDED numbers.
+
+    record : numbers that a run of one replica records.
+    """
+    size = max(1, min(CHUNK // n, RECORDED // record))
     for low in range(start, replicas, size):
         yield range(low, min(low + size, replicas))

@@ -1,7 +1,7 @@
 """Explicit Runge-Kutta schemes as data.
 
-Each stage of these schemes starts from the state at the beginning of the step and uses the slope of the stage before it alone
-(a tableau with one sub-diagonal), so a particle needs no register beyond the start of its step and the weighted
+Each stage of these schemes starts from the state at the beginning of the step and uses the slope of the stage before it
+alone (a tableau with one sub-diagonal), so a particle needs no register beyond the start of its step and the weighted
 sum of its slopes.
 """
 

@@ -21,7 +21,11 @@ def tangent_flow(
     y, c : (Q,) starts, unchanged.  field : u at every stage, (steps * stages, L).
     Returns y, c : (steps // every + 1, Q), and J : (steps // every + 1, Q, 2, 2) with J[..., i, j] = dZ_i/dz_j,
     Z = (y, c). J is the exact derivative of the discrete flow.
+
+    Raises ValueError where the shapes do not fit.
     """
+    if y.shape != c.shape or y.ndim != 1 or field.shape[0] != steps * tableau.stages or field.shape[1] < 3:
+        raise ValueError(f"y {y.shape}, c {c.shape} and field {field.shape} do not fit {steps} steps")
     times = steps // every + 1
     states = np.empty((times, y.size, 6))
     a, b = tableau.arrays

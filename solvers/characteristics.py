@@ -1,4 +1,4 @@
-"""The method of characteristics for (12): weighted particles on quadrature nodes of rho_in, the deterministic reference.
+"""The method of characteristics for (12): weighted particles on quadrature nodes of rho_in, the reference.
 
 rho_in = sum_q p_q delta_(z_q), and each z_q moves by dZ/dt = (-c U', -U) with U from all of them. The error
 falls exponentially with the nodes (trapezoid in y, Gauss in c) and with the fourth power of the step.
@@ -55,12 +55,12 @@ def mean_field(
 
 
 def solve(closure: Closure, nodes: Nodes, final: float, intervals: int, tolerance: float) -> Characteristics:
-    """f_0 at the ends of `intervals` equal intervals of [0, final], refined until its error estimate meets `tolerance`.
+    """f_0 at the ends of equal intervals of [0, final], refined until its error estimate meets `tolerance`.
 
-    Nodes along c, the step and nodes along y are doubled one after the other, each until its part of the error is below a third of
-    the tolerance at every snapshot. The part is read off the last move: 1/15 of it for the step (fourth order), and
-    for the nodes (exponential convergence) the move times its ratio to the move before. The estimate may stay above
-    the tolerance where MAX_NODES nodes do not suffice.
+    Nodes along c, the step and nodes along y are doubled one after the other, each until its part of the error is below
+    a third of the tolerance at every snapshot. The part is read off the last move: 1/15 of it for the step (fourth
+    order), and for the nodes (exponential convergence) the move times its ratio to the move before. The estimate may
+    stay above the tolerance where MAX_NODES nodes do not suffice.
     """
 
     def coefficients(level: Characteristics) -> Array:

@@ -11,9 +11,10 @@ Cell averages on a periodic (y, c) grid, fluxes through faces; y-face i + 1/2 an
         |   ---+--------+--------+---       rho on a face: fifth-order upwind, five cells across the face
         +--------------------------> y
 
-Two corrections make it fourth order (McCorquodale & Colella, CAMCoS 6, 1 (2011)): the second terms above (an average of a
-product is not the product of averages) and the moment weights of `GridFeatures`. Positivity comes from flux-corrected
-transport (Zalesak, JCP 31, 335 (1979)) towards first-order upwind, for positivity alone, so smooth extrema keep their order.
+Two corrections make it fourth order (McCorquodale & Colella, CAMCoS 6, 1 (2011)): the second terms above (an average of
+a product is not the product of averages) and the moment weights of `GridFeatures`. Positivity comes from flux-corrected
+transport (Zalesak, JCP 31, 335 (1979)) towards first-order upwind, for positivity alone, so smooth extrema keep their
+order.
 """
 
 from collections.abc import Callable
@@ -89,6 +90,8 @@ class _State:
     def __init__(self, scheme: FiniteVolume, density: Array) -> None:
         self.scheme, self.grid = scheme, scheme.grid
         grid, features = scheme.grid, scheme.features
+        if not np.all(np.isfinite(density)):
+            raise SolverError("the initial density is not finite")
         self.registers = np.zeros((SSPRK54.stages + 1, grid.Ny, grid.Nc + 2 * GHOST))
         self.registers[0, :, GHOST:-GHOST] = density
         self.weights = (features.weights if scheme.corrections else features.centres) * grid.dy
@@ -108,44 +111,16 @@ class _State:
 
     def step(self, end: float) -> None:
         """One step of SSPRK(5,4), as long as the CFL condition allows, dividing what is left until `end` evenly."""
-        scheme, grid, features = self.scheme, self.grid, self.scheme.features
-        residual, loss, dissipation = self._measure(0)
-        reach = max(abs(grid.c_low), abs(grid.c_high))
-        rate = np.max(np.abs(features.face_slopes @ residual)) * reach / grid.dy
-        rate += np.max(np.abs(features.averages @ residual)) / grid.dc
-        largest = scheme.cfl / (SSPRK54.euler_step * max(rate, 1e-300))
         left = end - self.time
-        count = max(1, int(np.ceil(left / largest)))
-        dt = left / count
-        dissipated = np.zeros(SSPRK54.stages + 1)
-        rates = np.zeros(SSPRK54.stages)
+        count = max(1, int(np.ceil(left / self._largest_step())))
+        dt, last = left / count, SSPRK54.stages - 1
+        dissipated, rates = np.zeros(SSPRK54.stages + 1), np.zeros(SSPRK54.stages)
         for i in range(SSPRK54.stages):
-            if i > 0:
-                residual, _, dissipation = self._measure(i)
-            rates[i] = dissipation
-            alpha, beta = SSPRK54.alpha[i].copy(), dt * SSPRK54.beta[i]
-            if i == SSPRK54.stages - 1:  # the only stage that needs an older slope, kept in the last register
-                coefficients = np.append(alpha, beta[i - 1])
-            else:
-                coefficients = np.append(alpha, 0.0)
-            target = 0 if i == SSPRK54.stages - 1 else i + 1
-            advance(
-                self.registers,
-                i,
-                target,
-                coefficients,
-                beta[i],
-                i == SSPRK54.stages - 2,
-                SSPRK54.euler_step * dt,
-                features.averages @ residual,
-                features.slopes @ residual,
-                features.face_slopes @ residual,
-                grid.c,
-                grid.dy,
-                grid.dc,
-                1.0 if scheme.corrections else 0.0,
-                scheme.limiter,
-            )
+            residual, _, rates[i] = self._measure(i)
+            alpha, beta = SSPRK54.alpha[i], dt * SSPRK54.beta[i]
+            # the last stage alone needs an older slope, that of the stage before it, kept in the last register
+            coefficients = np.append(alpha, beta[i - 1] if i == last else 0.0)
+            self._advance(i, 0 if i == last else i + 1, coefficients, beta[i], residual, dt, keep_slope=i == last - 1)
             dissipated[i + 1] = alpha @ dissipated[:-1] + beta @ rates
         self.time = end if count == 1 else self.time + dt
         self.steps += 1
@@ -154,6 +129,48 @@ class _State:
         self.loss_increase = max(self.loss_increase, after - self.loss)
         self.loss = after
         self._check()
+
+    def _largest_step(self) -> float:
+        """`cfl` of the step up to which first-order upwind stays positive in every Euler step of the scheme."""
+        grid, features = self.grid, self.scheme.features
+        residual = self._measure(0)[0]
+        reach = max(abs(grid.c_low), abs(grid.c_high))
+        rate = np.max(np.abs(features.face_slopes @ residual)) * reach / grid.dy
+        rate += np.max(np.abs(features.averages @ residual)) / grid.dc
+        if not np.isfinite(rate):
+            raise SolverError(f"the potential is not finite at t = {self.time:.6g} (step {self.steps})")
+        return float(self.scheme.cfl / (SSPRK54.euler_step * max(rate, 1e-300)))
+
+    def _advance(
+        self,
+        source: int,
+        target: int,
+        coefficients: Array,
+        step: float,
+        residual: Array,
+        dt: float,
+        *,
+        keep_slope: bool,
+    ) -> None:
+        """registers[target] = sum_k coefficients[k] registers[k] + step L(registers[source])."""
+        scheme, grid, features = self.scheme, self.grid, self.scheme.features
+        advance(
+            self.registers,
+            source,
+            target,
+            coefficients,
+            step,
+            keep_slope,
+            SSPRK54.euler_step * dt,
+            features.averages @ residual,
+            features.slopes @ residual,
+            features.face_slopes @ residual,
+            grid.c,
+            grid.dy,
+            grid.dc,
+            1.0 if scheme.corrections else 0.0,
+            scheme.limiter,
+        )
 
     def _check(self) -> None:
         grid = self.grid

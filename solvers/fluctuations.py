@@ -5,9 +5,9 @@ Particles carried by the mean field alone are independent; a perturbation of the
     g_t = h_t - int_0^t Gamma(t, s) g_s ds,     h_t = int Phi(Z_t(z), .) (perturbation)(dz),
     Gamma(t, s) = int grad Phi(Z_t)^T J_t J_s^-1 grad Phi(Z_s) rho_in(dz),     Gamma(t, t) = M of (16),
 
-J = dZ_t/dz the tangent flow: h is what independent particles would do, the integral how the others respond. On a time grid
-g = R h with one matrix R for all times, hence C(s, t) = R S R^T with S the covariance of h over rho_in, and
-the path of every replica, l_n = R (h_n - f_0).
+J = dZ_t/dz the tangent flow: h is what independent particles would do, the integral how the others respond. On a time
+grid g = R h with one matrix R for all times, hence C(s, t) = R S R^T with S the covariance of h over rho_in, and the
+path of every replica, l_n = R (h_n - f_0).
 """
 
 from collections.abc import Callable
@@ -104,7 +104,7 @@ def _estimate(
         return _solve(times, gamma, second, mean, width)
 
     full, half, quarter = result([0, 1, 2, 3]), result([0, 2]), result([0])
-    narrow = result([0, 1, 2, 3], WIDTH - 2)
+    narrow = result([0, 1, 2, 3], max(2, min(WIDTH, times.size) - 2))
     more_c = _solve(times, *_gather(closure, coarse, *nodes(Ny // 2, 3 * Nc // 2), every, flow), WIDTH)
     half_step = _solve(times, *_gather(closure, fine, *nodes(Ny // 4, Nc), 2 * every, flow), WIDTH)
     moved_half = np.abs(half.trace - full.trace)

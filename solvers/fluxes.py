@@ -1,8 +1,8 @@
 """The compiled right-hand side of the finite volumes: one stage of the time stepper in one parallel pass.
 
-Rows of constant y are contiguous in c, with GHOST empty cells on either side. A chunk of rows computes its fluxes (and those of the
-rows next to it, again) in its own scratch, so a stage needs one parallel region and its bits do not depend on the
-number of threads.
+Rows of constant y are contiguous in c, with GHOST empty cells on either side. A chunk of rows computes its fluxes (and
+those of the rows next to it, again) in its own scratch, so a stage needs one parallel region and its bits do not depend
+on the number of threads.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Matrix products with the same bits for every number of threads.
 
-A threaded BLAS splits a product by the number of its threads and then rounds differently. Here BLAS runs on one thread, and the
-threads share the rows of a product in slabs of fixed size.
+A threaded BLAS splits a product by the number of its threads and then rounds differently. Here BLAS runs on one thread,
+and the threads share the rows of a product in slabs of fixed size.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What one free particle contributes to the response: h = Phi(Z_t), A = grad Phi(Z_t)^T J_t and B = J_s^-1 grad Phi(Z_s)."""
+"""What a free particle contributes to the response: h = Phi(Z_t), A = grad Phi(Z_t)^T J_t, B = J_s^-1 grad Phi(Z_s)."""
 
 import numpy as np
 from numba import prange

@@ -1,4 +1,4 @@
-"""Quadrature in time of Volterra equations of the second kind, g(t) = h(t) - int_0^t Gamma(t, s) g(s) ds, on a uniform grid."""
+"""Volterra equations of the second kind, g(t) = h(t) - int_0^t Gamma(t, s) g(s) ds, on a uniform grid of times."""
 
 import numpy as np
 from numpy.typing import NDArray

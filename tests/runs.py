@@ -58,12 +58,23 @@ def evidence(
         of.problem.closure, of.problem.initial.nodes, known.mean_field, known.half_step, of.every, flow=flow
     )
     operator = simulation.PathOperator.build(of, known, theory)
-    ensembles = []
+    ensembles = particles(of, known, operator, simulate)
+    covariance = judgement.at_snapshots(of, theory)
+    return Evidence(of, known, solved, theory, covariance, last[0], ensembles)
+
+
+def particles(
+    of: Plan,
+    known: mean_field.Reference,
+    operator: simulation.PathOperator,
+    simulate: Callable[..., Any] = simulation.simulate,
+) -> tuple[Ensemble, ...]:
+    """The ensembles of a plan, in memory."""
+    found = []
     assert of.run.particles is not None
     for n, replicas in zip(of.run.particles.sizes, of.run.particles.replicas, strict=True):
         parts = list(simulate(of, known, operator, n, replicas))
         columns = [[p.coefficients for p in parts], [p.path for p in parts]]
         columns += [[p.y[..., 0] for p in parts], [p.c[..., 0] for p in parts]]
-        ensembles.append(Ensemble(n, *(np.concatenate(column) for column in columns)))
-    covariance = judgement.at_snapshots(of, theory)
-    return Evidence(of, known, solved, theory, covariance, last[0], tuple(ensembles))
+        found.append(Ensemble(n, *(np.concatenate(column) for column in columns)))
+    return tuple(found)

@@ -261,9 +261,7 @@ def test_equal_runs_are_equal_files(tmp_path: Path) -> None:
 
 def test_completion_keeps_every_number_and_leaves_nothing_beside(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
-    with Writer.create(
-        path, {"problem": "p", "runfile": "x = 1\n" * 20000, "seed": 3}, [density(), replicas()]
-    ) as w:
+    with Writer.create(path, {"problem": "p", "runfile": "x = 1\n" * 20000, "seed": 3}, [density(), replicas()]) as w:
         for frame in range(7):  # not all: what is missing stays missing
             write_frame(w, frame)
         w.write("/particles/n00064", 0, f=np.random.default_rng(0).normal(size=(6, 3, 4)))
@@ -358,9 +356,7 @@ def test_the_crc_is_that_of_the_bytes_in_order_of_declaration(tmp_path: Path) ->
     path = tmp_path / "run.h5"
     with Writer.create(path, {}, [density(5)]) as writer:
         writer.write("/density", 0, steps=[1, 2], loss=[0, 1], rho=[rho(0), rho(1)])
-    expected = zlib.crc32(
-        rho(1).astype("<f8").tobytes() + np.array(1, "<f8").tobytes() + np.array(2, "<i8").tobytes()
-    )
+    expected = zlib.crc32(rho(1).astype("<f8").tobytes() + np.array(1, "<f8").tobytes() + np.array(2, "<i8").tobytes())
     with h5py.File(path, "r") as file:
         assert file["density"].attrs["framed"] == "rho loss steps"
         assert file["density/frame_crc"][1] == expected
@@ -442,9 +438,7 @@ def test_files_that_are_not_ours_are_refused_by_name(tmp_path: Path) -> None:
             assert "\n" not in str(problem.value)
 
 
-def test_a_place_that_cannot_be_written_is_refused_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_place_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileProblem, match=r"run\.h5: cannot be written, No such file or directory$"):
         Writer.create(tmp_path / "nowhere" / "run.h5", {}, [density()])
     huge = Group("/g", {"time": np.broadcast_to(0.0, 10**9)}, "time", (Variable("a", ("time",) * 2, "a"),))

@@ -24,9 +24,7 @@ def right() -> Evidence:
 def outcomes(evidence: Evidence) -> dict[str, str]:
     verdicts = judgement.judge(evidence)
     for v in verdicts:
-        print(
-            f"{v.name:20s} {v.outcome:10s} {v.statistic:9.3g} in [{v.low:.3g}, {v.high:.3g}], {v.predicted} +- {v.margin:.2g}"
-        )
+        print(f"{v.name:20s} {v.outcome:10s} {v.statistic:9.3g} in [{v.low:.3g}, {v.high:.3g}], not {v.predicted:g}")
     return {v.name: v.outcome for v in verdicts if v.primary}
 
 
@@ -70,6 +68,16 @@ def test_response_without_inverse_tangent_flow_is_rejected() -> None:
     found = outcomes(runs.evidence(plan, flow=without))
     assert found["clt-paths"] == "rejected"
     assert found["clt-covariance"] == "rejected"
+
+
+def test_too_few_or_too_small_sizes_are_undecided_and_never_rejected(right: Evidence) -> None:
+    """The 1/n corrections of a right theory are not taken for its failure."""
+    late = runs.plan(**runs.SMALL | {"final": 6.0, "sizes": [16, 32, 64], "replicas": [1000, 500, 400]})
+    small = runs.evidence(late)
+    for few in (small, replace(small, ensembles=small.ensembles[-1:]), replace(right, ensembles=right.ensembles[:1])):
+        found = outcomes(few)
+        assert "rejected" not in found.values()
+        assert found["healing"] == "undecided"
 
 
 @pytest.mark.parametrize("term", ["interaction in dY", "target in dC"])

@@ -8,12 +8,10 @@ from numpy.typing import NDArray
 
 from liouville.plots.readings import FLUCTUATIONS, Samples, require, samples
 from liouville.results import Run
-from liouville.statistics import Estimate, combine, critical, leading_coefficient, log_slope
+from liouville.statistics import TERMS, Estimate, combine, critical, leading_coefficient, log_slope
 from liouville.verdicts import DIAGNOSTIC
 
 Array = NDArray[np.floating]
-
-TERMS = 3  # of a + b/n + d/n^2
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""All that the verdicts look at."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liouville.mean_field import Density, Plan, Reference
+from solvers.fluctuations import Fluctuations
+
+Array = NDArray[np.floating]
+
+MODES_ABOVE = 1e-6  # of the largest eigenvalue of C: the modes on which fluctuations are whitened
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Replicas of one size. f, path : (R, S, M) coefficients of f_n and l_n.  y, c : (R, S), one particle of each."""
+
+    n: int
+    f: Array
+    path: Array
+    y: Array
+    c: Array
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A whole comparison. covariance : (S, M, M), C at the snapshots.  density : (Ny, Nc), rho_0 at the last one."""
+
+    plan: Plan
+    reference: Reference
+    solved: Density
+    theory: Fluctuations
+    covariance: Array
+    density: Array
+    ensembles: tuple[Ensemble, ...]
+
+    @property
+    def times(self) -> Array:
+        """Snapshot times, (S,)."""
+        return self.plan.times
+
+    @property
+    def f0(self) -> Array:
+        """f_0 of the finite volumes, (S, M)."""
+        return self.solved.coefficients
+
+    @cached_property
+    def f0_error(self) -> Array:
+        """How far f_0 may be from the limit of the simulation, (S,): errors of the grid and of the step."""
+        stepped = self.reference.mean_field.coefficients[:: self.plan.substeps]
+        exact = self.reference.characteristics
+        step_error = np.linalg.norm(stepped - exact.coefficients, axis=1)
+        return self.solved.error + step_error + exact.error
+
+    @cached_property
+    def trace(self) -> Array:
+        """tr C, (S,)."""
+        return np.einsum("sii->s", self.covariance)
+
+    @cached_property
+    def trace_error(self) -> Array:
+        """Relative error of tr C, (S,)."""
+        return self.theory.trace_error[:: self.plan.substeps // self.plan.every] / np.maximum(self.trace, 1e-300)
+
+    @property
+    def sizes(self) -> Array:
+        """n of the ensembles, (E,)."""
+        return np.array([ensemble.n for ensemble in self.ensembles], dtype=float)
+
+    @property
+    def replicas(self) -> Array:
+        """Replicas of the ensembles, (E,)."""
+        return np.array([len(ensemble.f) for ensemble in self.ensembles], dtype=float)
+
+    @property
+    def largest(self) -> Ensemble:
+        """The ensemble of the largest n."""
+        return max(self.ensembles, key=lambda ensemble: ensemble.n)
+
+
+def at_snapshots(plan: Plan, theory: Fluctuations) -> Array:
+    """C(t, t) at the snapshots, (S, M, M)."""
+    stride = plan.substeps // plan.every
+    return np.ascontiguousarray(np.einsum("titj->tij", theory.covariance)[::stride])
+
+
+def whitening(covariance: Array) -> Array:
+    """W (M, d) with W' C W = 1 on the modes of C above MODES_ABOVE of the largest."""
+    values, vectors = np.linalg.eigh(covariance)
+    used = values > MODES_ABOVE * values[-1]
+    return np.asarray(vectors[:, used] / np.sqrt(values[used]))

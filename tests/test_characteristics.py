@@ -1,0 +1,89 @@
+"""The method of characteristics: the independent values, an error estimate that holds, the range of c."""
+
+import numpy as np
+import pytest
+from engines import FLAT, UNIT, WAVES, Array, nodes, orders, reference
+from numpy.testing import assert_allclose
+
+from liouville.problem import Problem
+from liouville.runfile import load
+from particles import EULER, RK4, Tableau, descend, trig
+from solvers.characteristics import mean_field, range_of_c, solve
+
+
+def test_nodes_integrate_the_initial_density() -> None:
+    """Weights sum to 1, and mixed moments are those of independent y (uniform) and c (bump of variance 1)."""
+    initial = Problem.build(load("flat-fourier").problem).initial
+    for ours, theirs in zip(initial.nodes(16, 12), nodes(16, 12), strict=True):
+        assert_allclose(ours, theirs, rtol=0, atol=1e-14)
+    y, c, p = initial.nodes(16, 12)
+    kurtosis = 11**2 * 3 / (11 * 13)  # <c^4> of the bump: A^4 B(5/2, 5)/B(1/2, 5)
+    for value, exact in ((p.sum(), 1), (p @ c**2, 1), (p @ c**4, kurtosis), (p @ (c**2 * np.cos(y) ** 2), 0.5)):
+        assert value == pytest.approx(exact, abs=1e-13)
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 1e-6, pytest.param(1e-9, id="1e-09")])
+def test_residuals_meet_the_tolerance_and_the_estimate_bounds_the_error(tolerance: float) -> None:
+    solved = solve(FLAT, nodes, 6.0, 6, tolerance)
+    true = np.linalg.norm(solved.coefficients - FLAT.target - reference()["residual"], axis=1)
+    own = reference()["residual_error"]
+    assert np.all(solved.error <= tolerance)
+    assert np.all(true <= 10 * tolerance)
+    assert np.all(true <= 3 * solved.error + own + 1e-12)
+
+
+@pytest.mark.parametrize(("tableau", "steps"), [(EULER, 160), (RK4, 20)], ids=["euler", "rk4"])
+def test_mean_field_converges_at_the_order_of_the_scheme(tableau: Tableau, steps: int) -> None:
+    exact = reference()["residual"][2]
+    runs = [mean_field(FLAT, nodes(1024, 32), 2.0 / n, n, tableau) for n in (steps, 2 * steps, 4 * steps)]
+    errors = [float(np.linalg.norm(run.coefficients[-1] - FLAT.target - exact)) for run in runs]
+    assert_allclose(orders(errors), tableau.order, rtol=0, atol=0.15)
+
+
+def test_field_of_the_mean_field_moves_each_particle_as_the_ensemble_does() -> None:
+    """The potential it hands over, given to free particles, reproduces the interacting ones."""
+    y, c, p = nodes(32, 8)
+    known = mean_field(FLAT, (y, c, p), 0.1, 10)
+    free_y, free_c, own_y, own_c = (a[None].copy() for a in (y, c, y, c))
+    free = descend(free_y, free_c, p, np.zeros((7, 7)), known.field, 0.1, 10, RK4)
+    descend(own_y, own_c, p, FLAT.coupling, FLAT.field[None], 0.1, 10, RK4)
+    assert_allclose(free_y, own_y, rtol=0, atol=1e-13)
+    assert_allclose(free_c, own_c, rtol=0, atol=1e-13)
+    moments = free.moments[0, :: RK4.stages]
+    assert_allclose(known.coefficients, FLAT.coefficients(moments), rtol=0, atol=1e-14)
+
+
+def test_one_mode_of_independent_c_decays_as_the_linear_equation_at_first() -> None:
+    """M of (16) is the identity on the modes at t = 0, so r(t) = (1 - t) r(0) + O(t^2)."""
+    t = 1e-4
+    start, end = mean_field(FLAT, nodes(64, 16), t, 1).coefficients - FLAT.target
+    assert_allclose(start, -FLAT.target, rtol=0, atol=1e-14)
+    assert_allclose((start - end) / t, start, rtol=0, atol=10 * t)
+
+
+@pytest.mark.parametrize("tail", [1e-2, 1e-4])
+def test_range_of_c_holds_all_but_the_tail_of_the_mass(tail: float) -> None:
+    """Counted on eight times as many nodes at the same snapshots."""
+    low, high = range_of_c(FLAT, nodes, 6.0, 6, tail)
+    y, c, p = nodes(1024, 128)
+    at = y[None].copy(), c[None].copy()
+    run = descend(*at, p, FLAT.coupling, FLAT.field[None], 0.05, 120, RK4, every=20, keep=y.size)
+    outside = np.array([p[(snapshot < low) | (snapshot > high)].sum() for snapshot in run.c[0]])
+    # a node of the coarser rule carries at most this much mass
+    assert outside.max() <= tail + 2 * nodes(256, 64)[2].max()
+    assert outside.max() >= 0.2 * tail
+
+
+def test_unit_and_target_are_those_of_the_paper_example() -> None:
+    """F and K of (5) from the closure, against integrals over x by the trapezoid rule on 64 nodes."""
+    x = np.arange(64) * (2 * np.pi / 64)
+    y = np.array([0.3, 2.0, 5.5])
+
+    def phi(y: Array) -> Array:
+        return sum((1 if k == 0 else 2) * UNIT[k] * np.cos(k * (x - y[:, None])) for k in range(4))
+
+    f = 0.25 + 0.5 * np.cos(x) - 0.2 * np.cos(3 * x) + 0.35 * np.sin(2 * x)
+    assert max(WAVES) == 3
+    modes = trig(y, 3)
+    assert_allclose(-modes @ FLAT.field, phi(y) @ f / 64, rtol=0, atol=1e-14)
+    assert_allclose(modes @ FLAT.coupling @ modes.T, phi(y) @ phi(y).T / 64, rtol=0, atol=1e-14)

@@ -1,0 +1,225 @@
+"""The main job end to end, on runs small enough for a test."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import runs
+import xarray
+
+import liouville as lv
+from liouville import comparison, runfile, storage
+
+TEXT = runs.text(**runs.TINY)
+
+
+def same(a: Path, b: Path) -> list[str]:
+    """Datasets that differ in a bit between two result files."""
+    different = []
+    with h5py.File(a) as one, h5py.File(b) as other:
+
+        def check(name: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset):
+                x, y = item[()], other[name][()]
+                if not np.array_equal(x, y, equal_nan=np.asarray(x).dtype.kind == "f"):
+                    different.append(name)
+
+        one.visititems(check)
+        assert len(one) == len(other)
+    return different
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / "tiny.h5"
+    comparison.start(runfile.parse(TEXT), "compare", path)
+    return path
+
+
+def test_every_group_is_there_and_agrees_with_itself(finished: Path) -> None:
+    run = lv.open(finished)
+    problem = run.plan.problem
+    assert run.status == "completed"
+    assert set(run.particles) == {16, 32, 64}
+    for n, ensemble in run.particles.items():
+        f, f0, path = ensemble.f, run.density.f, ensemble.path
+        np.testing.assert_allclose(ensemble.loss, 0.5 * ((f - problem.f) ** 2) @ problem.weights, rtol=1e-10)
+        np.testing.assert_allclose(ensemble.deviation, ((f - f0) ** 2) @ problem.weights, rtol=1e-9)
+        np.testing.assert_allclose(
+            ensemble.path_deviation, ((f - f0 - path) ** 2) @ problem.weights, rtol=1e-7, atol=1e-18
+        )
+        assert f.shape == (run.plan.run.particles.replicas[run.plan.run.particles.sizes.index(n)], 5, 16)
+    trace = np.einsum("txx,x->t", run.fluctuations.covariance, problem.weights)
+    np.testing.assert_allclose(run.fluctuations.trace, trace, rtol=1e-10)
+    np.testing.assert_allclose(np.diagonal(run.fluctuations.two_time_trace), trace, rtol=1e-10)
+    mass = run.density.rho.sum(axis=(1, 2)) * np.diff(run.density.y)[0] * np.diff(run.density.c)[0]
+    np.testing.assert_allclose(mass, 1.0, rtol=1e-12)
+
+
+def test_paths_start_as_the_fluctuation_itself(finished: Path) -> None:
+    """At t = 0 nothing has responded yet: l_n = f_n - f_0, up to the error of f_0 on this coarse grid."""
+    run = lv.open(finished)
+    error = np.linalg.norm((run.density.f - run.characteristics.f)[0] * np.sqrt(run.density.weight))
+    assert error < 1e-7
+    for ensemble in run.particles.values():
+        assert np.sqrt(ensemble.path_deviation[:, 0].max()) < error + 1e-12
+
+
+def test_xarray_reads_every_group(finished: Path) -> None:
+    for group in lv.open(finished).groups:
+        with xarray.open_dataset(finished, group=group) as data:
+            assert len(data.variables)
+
+
+def test_equal_runs_are_equal_files(finished: Path, tmp_path: Path) -> None:
+    comparison.start(runfile.parse(TEXT), "compare", tmp_path / "again.h5")
+    assert same(finished, tmp_path / "again.h5") == []
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_threads_change_no_bit(finished: Path, tmp_path: Path, threads: str) -> None:
+    """Of numba and of BLAS alike, in a new process."""
+    (tmp_path / "tiny.toml").write_text(TEXT)
+    environment = os.environ | {
+        "NUMBA_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+    }
+    subprocess.run([*LIOUVILLE, "compare", "tiny.toml", "-o", "t.h5"], cwd=tmp_path, env=environment, check=False)
+    assert same(finished, tmp_path / "t.h5") == []
+
+
+def test_more_sizes_and_replicas_leave_the_old_ones_alone(finished: Path, tmp_path: Path) -> None:
+    more = runs.text(**runs.TINY | {"sizes": [64, 20, 16], "replicas": [30, 5, 50]})
+    comparison.start(runfile.parse(more), "simulate", tmp_path / "more.h5")
+    old, new = lv.open(finished), lv.open(tmp_path / "more.h5")
+    assert np.array_equal(old.particles[16].f, new.particles[16].f[:40])
+    assert np.array_equal(old.particles[64].f, new.particles[64].f[:20])
+    assert np.array_equal(old.particles[16].path, new.particles[16].path[:40])
+
+
+LIOUVILLE = [sys.executable, "-c", "from liouville.cli import main; main()"]
+
+
+LONGER = runs.text(**runs.TINY | {"sizes": [16, 32, 20000], "replicas": [40, 30, 260]})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "whole.h5"
+    comparison.start(runfile.parse(LONGER), "compare", path)
+    return path
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path, sign: signal.Signals) -> None:
+    """Stopped in the middle of the particles, at a moment that differs with the machine's load."""
+    (tmp_path / "run.toml").write_text(LONGER)
+    cut = tmp_path / "cut.h5"
+    process = subprocess.Popen(
+        [*LIOUVILLE, "compare", "run.toml", "-o", "cut.h5"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    done = 0
+    while done == 0 and time.monotonic() < deadline:
+        time.sleep(0.005)
+        if cut.exists():
+            with storage.open_result(cut) as file:
+                done = storage.committed(file, "/particles/n20000")
+    seen = lv.open(cut).status
+    process.send_signal(sign)
+    _, errors = process.communicate(timeout=60)
+    assert seen == "running"
+    assert 0 < done < 260
+    assert lv.open(cut).status == "interrupted"
+    if sign == signal.SIGINT:
+        assert process.returncode == 130
+        assert b"Traceback" not in errors
+    with storage.open_result(cut) as file:
+        assert storage.verify(file) == []
+    comparison.resume(cut)
+    assert lv.open(cut).status == "completed"
+    assert same(whole, cut) == []
+
+
+def test_mass_at_an_end_of_c_is_refused_with_the_range_it_needs(tmp_path: Path) -> None:
+    run = runfile.parse(runs.text(**runs.TINY | {"c_range": "[-1.0, 1.0]"}))
+    with pytest.raises(runfile.InputError, match=r"solver.c_range: \[-1, 1\] loses more than tail .* needs \[-"):
+        comparison.start(run, "compare", tmp_path / "x.h5")
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_a_failing_run_keeps_its_frames_and_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from liouville import mean_field
+    from solvers.finite_volume import SolverError
+
+    right = mean_field.density
+
+    def failing(plan, grid, visit):  # type: ignore[no-untyped-def]
+        def stop(k, frame):  # type: ignore[no-untyped-def]
+            if k == 2:
+                raise SolverError("density is not finite at t = 0.5 (step 7)")
+            visit(k, frame)
+
+        return right(plan, grid, stop)
+
+    monkeypatch.setattr(mean_field, "density", failing)
+    with pytest.raises(comparison.RunFailed, match="density is not finite"):
+        comparison.start(runfile.parse(TEXT), "compare", tmp_path / "bad.h5")
+    run = lv.open(tmp_path / "bad.h5")
+    assert run.status == "failed"
+    assert "step 7" in run.attributes["stop_reason"]
+    assert run.density.committed == 2
+    assert np.isfinite(run.density.rho[:2]).all()
+    assert np.isnan(run.density.rho[2:]).all()
+
+
+def test_solve_and_simulate_write_their_groups_alone(tmp_path: Path) -> None:
+    comparison.start(runfile.parse(TEXT), "solve", tmp_path / "s.h5")
+    comparison.start(runfile.parse(TEXT), "simulate", tmp_path / "p.h5")
+    assert "/density" in lv.open(tmp_path / "s.h5").groups
+    assert not lv.open(tmp_path / "s.h5").particles
+    assert "/density" not in lv.open(tmp_path / "p.h5").groups
+    assert set(lv.open(tmp_path / "p.h5").particles) == {16, 32, 64}
+
+
+def test_kept_trajectories_are_those_of_replica_zero(tmp_path: Path) -> None:
+    comparison.start(runfile.parse(runs.text(**runs.TINY | {"keep": 7})), "simulate", tmp_path / "k.h5")
+    ensemble = lv.open(tmp_path / "k.h5").particles[32]
+    assert ensemble.y.shape == (5, 7)
+    np.testing.assert_array_equal(ensemble.y[:, 0], ensemble.first_y[0])
+    np.testing.assert_array_equal(ensemble.c[:, 0], ensemble.first_c[0])
+
+
+def test_many_points_are_thinned_where_they_would_outgrow_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from liouville import mean_field
+
+    monkeypatch.setattr(mean_field, "STORED", 1000)
+    comparison.start(runfile.parse(runs.text("co2-season", **runs.TINY)), "simulate", tmp_path / "thin.h5")
+    run = lv.open(tmp_path / "thin.h5")
+    ensemble, problem = run.particles[16], run.plan.problem
+    assert 15 <= ensemble.x.size < 52
+    g = run.plan.recover(ensemble.f)
+    np.testing.assert_allclose(problem.loss(g), ensemble.loss, rtol=1e-10)
+
+
+def test_python_interface_runs_the_job_in_a_temporary_file() -> None:
+    run = lv.compare(runfile.parse(TEXT))
+    assert [v.name for v in run.verdicts][:2] == ["pde-characteristics", "mass"]
+    assert run.density.rho.shape == (5, 48, 32)
+    with pytest.raises(AttributeError, match="has no variable 'nothing'; it has"):
+        _ = run.density.nothing
+    path = run.path
+    del run
+    assert not path.exists()

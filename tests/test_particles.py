@@ -1,0 +1,273 @@
+"""Parts of the particle engine: modes, streams, row maps, the tangent flow; and all kernels without the compiler."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from unittest.mock import patch
+
+import numba
+import numpy as np
+import pytest
+from engines import FLAT, REACH, ROOT, Array, features, initial_averages, orders, psi, sample, threads, two_threads
+from numpy.testing import assert_allclose, assert_array_equal
+
+from liouville.problem import Problem
+from liouville.runfile import load
+from particles import (
+    EULER,
+    RK4,
+    Tableau,
+    chunks,
+    derivative_matrix,
+    descend,
+    descent,
+    map_rows,
+    stream,
+    tangent_flow,
+    trig,
+    trig_derivative,
+)
+from particles.block import BLOCK, COS, COS_SERIES, SCRATCH, SIN, SIN_SERIES, STAGE_Y, TILE, sincos
+from solvers.characteristics import mean_field
+from solvers.finite_volume import FiniteVolume
+from solvers.grid import Grid
+from solvers.sources import sources
+
+EPS = np.finfo(float).eps
+
+
+def block_sincos(y: Array) -> tuple[Array, Array]:
+    """cos and sin by the block's kernel."""
+    cos, sin = np.empty_like(y), np.empty_like(y)
+    for low in range(0, y.size, BLOCK):
+        some = y[low : low + BLOCK]
+        tile, scratch = np.full(TILE, np.nan), np.full(SCRATCH, np.nan)
+        scratch[STAGE_Y : STAGE_Y + some.size] = some
+        sincos(tile, scratch, some.size, SIN_SERIES, COS_SERIES)
+        cos[low : low + BLOCK] = tile[COS : COS + some.size]
+        sin[low : low + BLOCK] = tile[SIN : SIN + some.size]
+    return cos, sin
+
+
+@pytest.mark.parametrize("reach", [4.0, 1e4, 1e5])
+def test_block_sincos_errs_by_at_most_2e_16(reach: float) -> None:
+    quarters = np.arange(-int(reach / np.pi * 2), int(reach / np.pi * 2) + 1)[:20000] * (np.pi / 2)
+    near = np.concatenate([np.nextafter(quarters, -np.inf), quarters, np.nextafter(quarters, np.inf)])
+    edges = quarters + np.pi / 4  # where the argument is reduced the least
+    y = np.concatenate([near, edges, np.random.default_rng(1).uniform(-reach, reach, 100_000)])
+    cos, sin = block_sincos(y)
+    exact = y.astype(np.longdouble)
+    atol = 2e-16 + float(np.finfo(np.longdouble).eps)  # the claim, and the error of the judge
+    assert float(np.max(np.abs(cos - np.cos(exact)))) <= atol
+    assert float(np.max(np.abs(sin - np.sin(exact)))) <= atol
+
+
+def test_trig_are_the_modes_in_the_documented_order() -> None:
+    y = np.array([[0.3, -2.0], [7.5, 100.0]])
+    expected = np.stack([np.ones_like(y), np.cos(y), np.cos(2 * y), np.sin(y), np.sin(2 * y)], axis=-1)
+    assert_allclose(trig(y, 2), expected, rtol=0, atol=2 * EPS)
+
+
+def test_derivative_matrix_differentiates_the_modes() -> None:
+    y = np.linspace(-3, 3, 7)
+    k = np.arange(1, 5)
+    ky = np.multiply.outer(y, k)
+    expected = np.concatenate([np.zeros((7, 1)), -k * np.sin(ky), k * np.cos(ky)], axis=1)
+    assert_allclose(trig(y, 4) @ derivative_matrix(4).T, expected, rtol=0, atol=16 * EPS)
+    assert_allclose(trig_derivative(y, 4), expected, rtol=0, atol=16 * EPS)
+
+
+def test_closure_of_flat_fourier_is_the_closed_form() -> None:
+    closure = Problem.build(load("flat-fourier").problem).closure
+    assert_allclose(closure.features, FLAT.features, rtol=0, atol=1e-14)
+    assert_allclose(closure.target, FLAT.target, rtol=0, atol=1e-15)
+    y = np.linspace(0, 6, 5)
+    assert_allclose(closure.coefficients(trig(y, closure.modes)), psi(y), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(("tableau", "order"), [(EULER, 1), (RK4, 4)], ids=["euler", "rk4"])
+def test_tableaux_meet_the_order_conditions(tableau: Tableau, order: int) -> None:
+    """The eight conditions to order 4, with the tableau written out as a matrix."""
+    A = np.diag(tableau.a[1:], -1)
+    b, c = np.array(tableau.b), np.array(tableau.c)
+    conditions = [
+        (1, b.sum(), 1),
+        (2, b @ c, 1 / 2),
+        (3, b @ c**2, 1 / 3),
+        (3, b @ A @ c, 1 / 6),
+        (4, b @ c**3, 1 / 4),
+        (4, (b * c) @ A @ c, 1 / 8),
+        (4, b @ A @ c**2, 1 / 12),
+        (4, b @ A @ A @ c, 1 / 24),
+    ]
+    assert_allclose(c, A.sum(axis=1), rtol=0, atol=EPS)
+    assert tableau.order == order
+    for _, value, exact in (condition for condition in conditions if condition[0] <= order):
+        assert value == pytest.approx(exact, abs=2 * EPS)
+
+
+def test_streams_differ_by_seed_size_and_replica() -> None:
+    keys = [(seed, n, replica) for seed in (1, 2) for n in (1, 2, 64) for replica in (0, 1, 64)]
+    first = {stream(*key).integers(2**63) for key in keys}
+    assert len(first) == len(keys)
+
+
+def test_a_stream_is_a_function_of_its_key_alone() -> None:
+    def draw(replicas: int, sizes: list[int]) -> dict[tuple[int, int], Array]:
+        return {(n, r): stream(7, n, r).standard_normal(n) for n in sizes for r in range(replicas)}
+
+    few, many = draw(2, [8]), draw(5, [4, 8, 16])
+    for key, values in few.items():
+        assert_array_equal(many[key], values)
+
+
+@pytest.mark.parametrize("n", [1, 3000, 2**17, 10**6])
+@pytest.mark.parametrize("start", [0, 5])
+@pytest.mark.parametrize("record", [1, 10**6])
+def test_chunks_cover_every_replica_once_in_order_and_bound_the_memory(n: int, start: int, record: int) -> None:
+    ranges = list(chunks(n, 23, start, record))
+    assert [replica for some in ranges for replica in some] == list(range(start, 23))
+    assert all(len(some) * n <= max(2**18, n) for some in ranges)
+    assert all(len(some) * record <= 2**22 for some in ranges)
+
+
+def test_map_rows_is_the_matrix_product() -> None:
+    rng = np.random.default_rng(3)
+    matrix, rows = rng.standard_normal((11, 257)), rng.standard_normal((31, 257))
+    # each sum errs by at most 257 eps/2 times the sum of moduli, the product of numpy as well
+    atol = 257 * EPS * (np.abs(rows) @ np.abs(matrix).T)
+    assert np.all(np.abs(map_rows(matrix, rows) - rows @ matrix.T) <= atol)
+    assert_array_equal(map_rows(matrix.T.copy().T, rows[:, ::-1][:, ::-1]), map_rows(matrix, rows))
+
+
+@two_threads
+def test_map_rows_has_the_same_bits_for_every_batch_and_number_of_threads() -> None:
+    rng = np.random.default_rng(4)
+    matrix, rows = rng.standard_normal((11, 1001)), rng.standard_normal((31, 1001))
+    whole = map_rows(matrix, rows)
+    with threads(1):
+        assert_array_equal(map_rows(matrix, rows), whole)
+    parts = [map_rows(matrix, rows[low:high]) for low, high in pairwise([0, 1, 8, 31])]
+    assert_array_equal(np.concatenate(parts), whole)
+
+
+def field(dt: float, steps: int, tableau: Tableau = RK4) -> Array:
+    """Some potential that changes in time, at every stage: (steps * stages, 7)."""
+    t = (np.arange(steps)[:, None] + np.array(tableau.c)).ravel() * dt
+    u = np.array([0.1, 0.4, -0.3, 0.1, 0.2, -0.2, 0.15])
+    return u * np.cos(np.multiply.outer(t, np.arange(1, 8)) / 3)
+
+
+def discrete_flow(y: Array, c: Array, dt: float, steps: int) -> Array:
+    """Ends of free particles by `descend`, (2, Q)."""
+    y, c = y[None].copy(), c[None].copy()
+    descend(y, c, np.full(y.size, 1 / y.size), np.zeros((7, 7)), field(dt, steps), dt, steps, RK4)
+    return np.stack([y[0], c[0]])
+
+
+def test_tangent_flow_moves_its_particles_as_descend_does() -> None:
+    (y,), (c,) = sample(5, 1, 300)
+    yt, ct, _ = tangent_flow(y, c, field(0.05, 40), 0.05, 40, RK4, every=8)
+    assert yt.shape == (6, 300)
+    for i in range(6):
+        expected = discrete_flow(y, c, 0.05, 8 * i)
+        # rounding: 160 stages of a few eps each, stretched at most ten times
+        assert_allclose(np.stack([yt[i], ct[i]]), expected, rtol=0, atol=1e-12)
+
+
+def test_tangent_flow_is_the_exact_derivative_of_the_discrete_flow() -> None:
+    (y,), (c,) = sample(6, 1, 100)
+    dt, steps, h = 0.2, 10, 1e-3  # so long a step that the derivative of the exact flow would not do
+    J = tangent_flow(y, c, field(dt, steps), dt, steps, RK4)[2][-1]
+
+    def differences(h: float) -> Array:
+        by_y = discrete_flow(y + h, c, dt, steps) - discrete_flow(y - h, c, dt, steps)
+        by_c = discrete_flow(y, c + h, dt, steps) - discrete_flow(y, c - h, dt, steps)
+        return np.moveaxis(np.stack([by_y, by_c], axis=1), 2, 0) / (2 * h)
+
+    d = [differences(h), differences(h / 2), differences(h / 4)]
+    once = [(4 * fine - coarse) / 3 for coarse, fine in pairwise(d)]
+    twice = (16 * once[1] - once[0]) / 15
+    # twice extrapolated: errs by less than its last move, and by rounding eps |Z|/(h/4)
+    atol = np.max(np.abs(twice - once[1])) + 8 * EPS / (h / 4)
+    assert atol < 1e-8
+    assert_allclose(J, twice, rtol=0, atol=atol)
+    exact = tangent_flow(y, c, field(dt / 8, 8 * steps), dt / 8, 8 * steps, RK4)[2][-1]
+    assert np.max(np.abs(J - exact)) > 100 * atol  # the test tells the discrete flow from the exact one
+
+
+def test_volumes_change_by_the_integral_of_the_divergence() -> None:
+    """det J = exp int div dt, div(-c U', -U) = -c U'', by Simpson's rule; both sides err at fourth order."""
+    (y,), (c,) = sample(7, 1, 50)
+
+    def mismatch(steps: int) -> float:
+        dt = 2.0 / steps
+        yt, ct, J = tangent_flow(y, c, field(dt, steps), dt, steps, RK4)
+        at = field(dt, steps + 1)[:: RK4.stages]
+        k = np.array([0, 1, 2, 3, 1, 2, 3])
+        divergence = np.einsum("tql,tl->tq", trig(yt, 3) * k**2, at) * ct
+        simpson = np.full(steps + 1, 2.0)
+        simpson[1::2], simpson[0], simpson[-1] = 4.0, 1.0, 1.0
+        return float(np.max(np.abs(np.log(np.linalg.det(J[-1])) - simpson @ divergence * dt / 3)))
+
+    mismatches = [mismatch(steps) for steps in (80, 160, 320)]
+    assert mismatches[-1] < 1e-5
+    assert_allclose(orders(mismatches), 4, rtol=0, atol=0.5)
+
+
+@two_threads
+def test_tangent_flow_has_the_same_bits_for_every_number_of_threads() -> None:
+    (y,), (c,) = sample(8, 1, 501)
+    both = tangent_flow(y, c, field(0.05, 20), 0.05, 20, RK4)
+    with threads(1):
+        one = tangent_flow(y, c, field(0.05, 20), 0.05, 20, RK4)
+    for ours, theirs in zip(one, both, strict=True):
+        assert_array_equal(ours, theirs)
+
+
+def every_kernel() -> dict[str, Array]:
+    """A little of everything that is compiled, on sizes that do not divide the blocks."""
+    y, c = sample(9, 2, 260)
+    run = descend(y, c, np.full(260, 1 / 260), FLAT.coupling, FLAT.field[None], 0.1, 2, RK4, keep=3)
+    with patch.object(descent, "LARGE", 1):
+        spread = descend(y.copy(), c.copy(), np.full(260, 1 / 260), FLAT.coupling, FLAT.field[None], 0.1, 1, EULER)
+    grid = Grid(36, 12, -1.5 * REACH, 1.5 * REACH)
+    schemes = [FiniteVolume(grid, features(grid), FLAT.target, limiter=limiter, tail=1.0) for limiter in (True, False)]
+    frames = [scheme.solve(initial_averages(grid), np.array([1e-3]))[-1] for scheme in schemes]
+    known = mean_field(FLAT, (y[0], c[0], np.full(260, 1 / 260)), 0.1, 2, EULER)
+    h, A, B = sources(FLAT, known, y[0, :5], c[0, :5], 1)
+    rows = np.cos(np.arange(60.0)).reshape(4, 15)
+    return {
+        "y": y,
+        "c": c,
+        "moments": run.moments,
+        "kept": run.y,
+        "spread": spread.moments,
+        "limited": frames[0].density,
+        "unlimited": frames[1].density,
+        "coefficients": frames[0].coefficients,
+        "dissipated": np.array([frames[0].dissipated]),
+        "mapped": map_rows(rows[:2], rows),
+        "h": h,
+        "A": A,
+        "B": B,
+    }
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+def test_every_kernel_computes_the_same_without_the_compiler(tmp_path: Path) -> None:
+    script = "import sys, numpy, test_particles; numpy.savez(sys.argv[1], **test_particles.every_kernel())"
+    environment = os.environ | {
+        "NUMBA_DISABLE_JIT": "1",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
+    }
+    command = [sys.executable, "-W", "error", "-c", script, str(tmp_path / "plain.npz")]
+    subprocess.run(command, check=True, cwd=ROOT, env=environment, timeout=300)
+    compiled = every_kernel()
+    with np.load(tmp_path / "plain.npz") as plain:
+        assert set(plain) == set(compiled)
+        for name, values in compiled.items():
+            # contraction to fused multiply-adds and reordered sums move numbers of size 1 by rounding
+            assert_allclose(values, plain[name], rtol=1e-12, atol=2e-14, err_msg=name)

@@ -1,0 +1,131 @@
+"""The rules of the verdicts, and intervals that cover what they claim."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from liouville.judgement import cell_counts
+from liouville.statistics import (
+    combine,
+    critical,
+    dkw,
+    effect_interval,
+    extrapolation_weights,
+    leading_coefficient,
+    log_slope,
+)
+from liouville.verdicts import more_replicas, outcome, worst
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.95, 1.05, "supported"),
+        (1.02, 1.08, "supported"),  # excludes 1, but is known to lie within the margin
+        (1.02, 1.12, "rejected"),
+        (0.85, 1.05, "undecided"),
+        (0.5, 1.5, "undecided"),
+        (float("nan"), float("nan"), "undecided"),
+    ],
+)
+def test_three_outcomes(low: float, high: float, expected: str) -> None:
+    assert outcome(low, high, 1.0, 0.1) == expected
+
+
+def test_the_worst_case_decides() -> None:
+    value, half = np.array([1.0, 1.3, 1.0]), np.array([0.01, 0.1, 0.5])
+    assert worst(value, value - half, value + half, 1.0, 0.1) == 1
+    assert worst(value[::2], (value - half)[::2], (value + half)[::2], 1.0, 0.1) == 1
+
+
+def test_so_many_more_replicas_would_decide() -> None:
+    """Half-width 0.2 with margin 0.1: four times the replicas, when the estimate is on the spot."""
+    assert "about 4 times" in more_replicas(1.0, 0.8, 1.2, 1.0, 0.1)
+    assert more_replicas(1.0, 0.95, 1.05, 1.0, 0.1) == ""
+
+
+def test_extrapolation_is_exact_on_its_own_law() -> None:
+    sizes, replicas = np.array([64.0, 256, 1024, 4096]), np.array([8000.0, 4000, 2000, 800])
+    weights = extrapolation_weights(sizes, replicas)
+    assert weights @ (3 + 50 / sizes + 900 / sizes**2) == pytest.approx(3.0, rel=1e-12)
+
+
+def synthetic(rng: np.random.Generator, times: int = 6) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """n ||l_n||^2 with mean 1 (correlated chi-squares), an excess with mean 10/n and the heavy tail of late times."""
+    paths, excess = {}, {}
+    mixing = np.tril(np.ones((times, times))) / np.sqrt(np.arange(1, times + 1))[:, None]
+    for n, replicas in ((64, 800), (256, 400), (1024, 200), (4096, 80)):
+        g = rng.standard_normal((replicas, times)) @ mixing.T
+        e = rng.standard_t(6, (replicas, times)) / np.sqrt(1.5)
+        paths[n] = g**2
+        excess[n] = 2 * 4 * g * e / np.sqrt(n) + 10 * (g * e) ** 2 / n
+    return paths, excess
+
+
+def test_simultaneous_intervals_cover_at_their_level() -> None:
+    """2,000 synthetic runs at level 0.95: 1,900 +- 3.9 sd = 38 expected; false-alarm rate 1e-4, fixed seed."""
+    rng = np.random.default_rng(2018)
+    covered = 0
+    for _ in range(2000):
+        estimate = leading_coefficient(*synthetic(rng))
+        log = estimate.log()
+        covered += bool(np.all(np.abs(log.value) <= critical(estimate, 0.95) * log.error))
+    print(f"covered {covered} of 2000")
+    assert abs(covered - 1900) < 38 + 20  # 1% for the skewness that the log scale leaves
+
+
+def test_control_variate_is_not_circular() -> None:
+    """The estimate does not depend on the predicted A, so a wrong prediction cannot support itself."""
+    paths, excess = synthetic(np.random.default_rng(3))
+    estimate = leading_coefficient(paths, excess)
+    assert estimate.value == pytest.approx(np.ones(6), abs=5 * estimate.error.max())
+
+
+def test_slope_of_a_power_law_is_its_exponent() -> None:
+    rng = np.random.default_rng(4)
+    groups = {n: n**0.7 * rng.gamma(5.0, 1.0, (400, 3)) for n in (16, 64, 256)}
+    slope = log_slope(groups)
+    assert np.all(np.abs(slope.value - 0.7) < 4 * slope.error)
+    assert np.all(slope.error < 0.02)
+
+
+def test_combination_of_groups_is_the_sum_of_means() -> None:
+    rng = np.random.default_rng(5)
+    a, b = rng.standard_normal((50, 2)), rng.standard_normal((30, 2))
+    estimate = combine([a, b])
+    np.testing.assert_allclose(estimate.value, a.mean(0) + b.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(estimate.error**2, a.var(0, ddof=1) / 50 + b.var(0, ddof=1) / 30, rtol=1e-13)
+
+
+def test_simultaneous_quantile_lies_between_one_and_independent() -> None:
+    rng = np.random.default_rng(6)
+    independent = combine([rng.standard_normal((5000, 20))])
+    one = combine([rng.standard_normal((5000, 1)) @ np.ones((1, 20))])
+    expected = stats.norm.ppf((1 + 0.99 ** (1 / 20)) / 2)
+    assert critical(independent, 0.99) == pytest.approx(expected, abs=0.1)
+    assert critical(one, 0.99) == pytest.approx(stats.norm.ppf(0.995), abs=0.1)
+
+
+def test_effect_interval_covers_the_true_effect() -> None:
+    """99% of 400 noncentral draws: at least 388 are covered with probability 0.9999, fixed seed."""
+    rng = np.random.default_rng(7)
+    draws = stats.ncx2.rvs(31, 20.0, size=400, random_state=rng)
+    inside = [low <= 0.02 <= high for low, high in (effect_interval(d, 31, 1000, 0.99) for d in draws)]
+    assert sum(inside) >= 388
+
+
+def test_dkw_band_is_massarts() -> None:
+    assert dkw(200, 0.99) == pytest.approx(np.sqrt(np.log(200.0) / 400))
+
+
+def test_cells_have_about_equal_mass_and_count_every_particle() -> None:
+    rng = np.random.default_rng(8)
+    edges = np.linspace(-2, 2, 41)
+    rho = np.tile(np.diff(stats.norm.cdf(edges, scale=0.6)), (64, 1))
+    y, c = rng.uniform(0, 2 * np.pi, 3000), np.clip(rng.normal(0, 0.6, 3000), -1.99, 1.99)
+    counts, expected = cell_counts(rho, edges, y, c)
+    assert counts.sum() == 3000
+    assert expected.sum() == pytest.approx(3000, rel=1e-12)
+    assert expected.min() > 10
+    statistic = np.sum((counts - expected) ** 2 / expected)
+    assert stats.chi2.sf(statistic, counts.size - 1) > 1e-3  # false-alarm rate 0.1%, fixed seed
