@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liouville import judgement, mean_field, schema, simulation
+from liouville.hypotheses import hypotheses
 from liouville.judgement import Ensemble, Evidence
 from liouville.mean_field import Density, Plan, Reference
 from liouville.progress import Advance, Quiet, Stages
@@ -250,27 +251,6 @@ def _stored(plan: Plan, writer: Writer, group: str, count: int) -> tuple[Array, 
     """What an earlier session left of an ensemble."""
     f, path, y, c = (writer.frames(group, name, count) for name in ("f", "path", "first_y", "first_c"))
     return plan.recover(f), plan.recover(path), y, c
-
-
-def hypotheses(plan: Plan, theory: Fluctuations) -> list[tuple[str, str, str]]:
-    """What the theorems assume: the hypothesis, its value here, and whether it holds."""
-    problem = plan.problem
-    gap = np.linalg.eigvalsh(theory.kernel_diagonal[[0, -1]])[:, 0]
-    nodes, rank = problem.x.size, problem.rank
-    support = problem.initial.c.support
-    target = float(problem.weights @ problem.f**2)
-    share = 2 * problem.floor / target if target else 0.0
-    return [
-        ("support of rho_in", f"{support} in c", "yes" if support == "full" else "compact"),
-        (
-            "rank of phi = nodes of mu (2)",
-            f"{rank} of {nodes}",
-            "yes" if rank == nodes else "only on the span of phi",
-        ),
-        ("target in the span of phi", f"{share:.2g} of its square outside", "yes" if share < 1e-20 else "no"),
-        ("gap of M at t = 0", f"{gap[0]:.6g}", "yes" if gap[0] > 1e-8 else "no"),
-        (f"gap of M at t = {plan.times[-1]:g}", f"{gap[1]:.6g}", "yes" if gap[1] > 1e-8 else "no"),
-    ]
 
 
 __all__ = ["FileProblem", "InputError", "RunFailed", "resume", "start"]

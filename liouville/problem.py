@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from liouville.densities import Initial
-from liouville.measures import Measure, PointsMeasure, UniformMeasure
-from liouville.model import Model
-from liouville.targets import FourierTarget, InitialTarget, SamplesTarget, Target
+from liouville.measures import UniformMeasure
+from liouville.runfile import ProblemTable, RunFile, load
+from liouville.targets import FourierTarget, InitialTarget, SamplesTarget
 from liouville.units import Unit
 from particles import Closure, derivative_matrix, trig, trig_derivative
 from solvers.grid import Grid, GridFeatures
@@ -22,16 +21,6 @@ Array = NDArray[np.floating]
 RANK = 1e-12  # singular values below this fraction of the largest count as zero
 
 
-class ProblemTable(Model):
-    """[problem] of a run file."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    unit: Unit
-    target: Target
-    initial: Initial
-    measure: Measure | None = None
-
-
 @dataclass(frozen=True)
 class Problem:
     """A unit, a target, an initial density and a measure mu = sum_k w_k delta_(x_k).
@@ -39,24 +28,22 @@ class Problem:
     x, weights, f : (N,), nodes and weights of mu and the target there.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: str
     unit: Unit
     initial: Initial
     x: Array
     weights: Array
     f: Array
-    run: Any = None  # the run file it was loaded from
+    run: RunFile | None = None  # the run file it was loaded from
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
         """From a run file, a path or a shipped problem's name. Raises InputError."""
-        from liouville.runfile import load
-
         run = load(name)
         return cls.build(run.problem, run)
 
     @classmethod
-    def build(cls, table: ProblemTable, run: Any = None) -> Self:
+    def build(cls, table: ProblemTable, run: RunFile | None = None) -> Self:
         """From the [problem] table of a run file."""
         unit, target = table.unit, table.target
         degree = unit.modes
@@ -68,7 +55,7 @@ class Problem:
         else:
             x, weights = (measure or UniformMeasure()).quadrature(degree)
         if isinstance(target, SamplesTarget):
-            f = target(x) if isinstance(measure, UniformMeasure | PointsMeasure) else target.points()[1]
+            f = target.points()[1] if measure is None else target(x)
         elif isinstance(target, InitialTarget):
             f = _initial_representation(unit, table.initial, x)
         else:

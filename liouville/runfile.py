@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from liouville.densities import Initial
+from liouville.measures import Measure
 from liouville.model import Model, Number, Positive
-from liouville.problem import ProblemTable
+from liouville.targets import Target
+from liouville.units import Unit
 
 MIN_CELLS = 32  # the error estimate solves on a quarter of the cells, too, and the stencil is six cells wide
 MAX_STEPS = 100_000
@@ -17,6 +20,16 @@ MAX_SNAPSHOTS = 10_000
 
 class InputError(ValueError):
     """Unusable input; the message is one line."""
+
+
+class ProblemTable(Model):
+    """[problem]."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    unit: Unit
+    target: Target
+    initial: Initial
+    measure: Measure | None = None
 
 
 class TimeTable(Model):
