@@ -89,8 +89,9 @@ class Plan:
         problem, particles = self.problem, self.run.particles
         replicas = sum(particles.replicas) if particles else 0
         affordable = STORED // (16 * self.times.size * max(1, replicas))
-        stride = max(1, problem.x.size // max(affordable, 2 * problem.rank + 1))
-        return np.arange(0, problem.x.size, stride)
+        size, least = problem.x.size, 2 * problem.rank + 1
+        stride = max(1, min(-(-size // max(1, affordable)), size // least))
+        return np.arange(0, size, stride)
 
     def recover(self, values: Array) -> Array:
         """Coefficients (..., M) from a representation's values at the kept x (..., K), by least squares."""
