@@ -6,13 +6,25 @@ run = lv.compare(problem)              # or lv.solve, lv.simulate
 run.density.plot(); run.verdicts; lv.open("run.h5")
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from liouville.neighbours import require_neighbours
 
-require_neighbours()
-
-from liouville.api import compare, open, resume, simulate, solve  # noqa: E402
-from liouville.problem import Problem  # noqa: E402
-from liouville.results import Run  # noqa: E402
-from liouville.verdicts import Verdict  # noqa: E402
+if TYPE_CHECKING:
+    from liouville.api import compare, open, resume, simulate, solve
+    from liouville.problem import Problem
+    from liouville.results import Run
+    from liouville.verdicts import Verdict
 
 __all__ = ["Problem", "Run", "Verdict", "compare", "open", "resume", "simulate", "solve"]
+
+HOMES = {"Problem": "problem", "Run": "results", "Verdict": "verdicts"}  # the others are commands, in api
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is asked for: the command line starts without what it does not use."""
+    if name not in __all__:
+        raise AttributeError(f"module 'liouville' has no attribute {name!r}")
+    require_neighbours()
+    return getattr(import_module(f"liouville.{HOMES.get(name, 'api')}"), name)

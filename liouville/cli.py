@@ -9,6 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from liouville.beside import FileProblem
+from liouville.errors import InputError, RunFailed
+from liouville.neighbours import require_neighbours
+
 if TYPE_CHECKING:
     from liouville.results import Run
     from liouville.verdicts import Verdict
@@ -38,15 +42,12 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line; returns the exit status of DESIGN: 0, 1 (rejected), 2 (unusable), 3 (failed), 130."""
     try:
-        from liouville.beside import FileProblem
-        from liouville.comparison import RunFailed
-        from liouville.runfile import InputError
-    except ImportError as error:
-        return _complain(str(error), UNUSABLE)
-    try:
+        require_neighbours()
         status = app(arguments, prog_name="liouville", standalone_mode=False)
         return status if isinstance(status, int) else FINE
     except (InputError, FileProblem) as error:
+        return _complain(str(error), UNUSABLE)
+    except ImportError as error:
         return _complain(str(error), UNUSABLE)
     except RunFailed as error:
         return _complain(f"the run failed: {error}", FAILED)
@@ -111,7 +112,6 @@ def plot(
     """Draw density, representation, lln, clt, paths, healing or summary; .png, .pdf or .svg by the name of the file."""
     from liouville import plots
     from liouville.results import Run
-    from liouville.runfile import InputError
 
     found = Run(result)
     path = output or _fresh(result.with_name(f"{result.stem}-{kind}.png"))
@@ -137,7 +137,7 @@ def problems(
     elif name in runfile.shipped():
         print(runfile.text(name)[0], end="")
     else:
-        raise runfile.InputError(f"{name}: no such problem; shipped are {', '.join(runfile.shipped())}")
+        raise InputError(f"{name}: no such problem; shipped are {', '.join(runfile.shipped())}")
     return FINE
 
 
@@ -150,13 +150,13 @@ def _job(command: str, name: str, output: Path | None, force: bool) -> int:
     described = runfile.load(name)
     path = output or storage.fresh_name(described.problem.name)
     if not path.parent.is_dir():
-        raise runfile.InputError(f"{path}: the folder {path.parent} does not exist")
+        raise InputError(f"{path}: the folder {path.parent} does not exist")
     for warning in Plan(described).warnings():
         print(f"liouville: {name}: warning: {warning}", file=sys.stderr)
     try:
         verdicts = comparison.start(described, command, path, force=force, stages=Bars())
-    except runfile.InputError as error:
-        raise runfile.InputError(f"{name}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
     return _conclude(path, verdicts)
 
 

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liouville import judgement, mean_field, schema, simulation
+from liouville.errors import InputError, RunFailed
 from liouville.hypotheses import hypotheses
 from liouville.judgement import Ensemble, Evidence
 from liouville.mean_field import Density, Plan, Reference
 from liouville.progress import Advance, Quiet, Stages
-from liouville.runfile import InputError, RunFile, dump, parse
+from liouville.runfile import RunFile, dump, parse
 from liouville.storage import FileProblem, Group, Writer, attributes, open_result
 from liouville.verdicts import Verdict
 from solvers.finite_volume import Frame, SolverError
@@ -27,10 +28,6 @@ from solvers.linear import one_blas_thread
 Array = NDArray[np.floating]
 
 COMMANDS = ("compare", "solve", "simulate")
-
-
-class RunFailed(RuntimeError):
-    """A run that could not go on; what was committed stays. The message says which quantity and when."""
 
 
 def start(

@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from liouville.errors import InputError
 from liouville.problem import Problem
-from liouville.runfile import InputError, RunFile
+from liouville.runfile import RunFile
 from particles import map_rows
 from solvers import characteristics, fluctuations
 from solvers.characteristics import Characteristics, MeanField

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from liouville.densities import Initial
+from liouville.errors import InputError
 from liouville.measures import Measure
 from liouville.model import Model, Number, Positive
 from liouville.targets import Target
@@ -16,10 +17,6 @@ from liouville.units import Unit
 MIN_CELLS = 32  # the error estimate solves on a quarter of the cells, too, and the stencil is six cells wide
 MAX_STEPS = 100_000
 MAX_SNAPSHOTS = 10_000
-
-
-class InputError(ValueError):
-    """Unusable input; the message is one line."""
 
 
 class ProblemTable(Model):

@@ -103,6 +103,20 @@ def test_out_of_reach_target_is_a_warning_on_standard_error(folder: Path, capsys
     assert "warning" not in captured.out
 
 
+@pytest.mark.parametrize("name", ["particles", "solvers"])
+def test_another_project_of_the_same_name_is_noticed_in_one_line(folder: Path, name: str) -> None:
+    """A package that stands before ours on the path; the command shows no traceback."""
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").write_text("VERSION = 1\n")
+    code = f"import sys; sys.path.insert(0, {str(folder)!r}); from liouville.cli import main; main()"
+    found = subprocess.run([sys.executable, "-c", code, "problems"], capture_output=True, text=True, check=False)
+    assert found.returncode == 2
+    assert found.stderr.startswith(
+        f"liouville: the package {name!r} in {folder / name} is not the one that liouville needs"
+    )
+    assert found.stderr.count("\n") == 1
+
+
 def test_rejected_prediction_sets_status_1(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from liouville import judgement
 
