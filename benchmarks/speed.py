@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from liouville import mean_field, runfile
-from liouville.mean_field import Plan
+from liouville.plan import Plan
 from particles import RK4, descend, trig, trig_derivative
 
 REFERENCE = Path(__file__).parent.parent / "data" / "reference-flat-fourier.json"

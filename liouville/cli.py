@@ -144,7 +144,7 @@ def problems(
 def _job(command: str, name: str, output: Path | None, force: bool) -> int:
     """Run a job into a file, write its summary figure beside it, print the verdicts."""
     from liouville import comparison, runfile, storage
-    from liouville.mean_field import Plan
+    from liouville.plan import Plan
     from liouville.progress import Bars
 
     described = runfile.load(name)

@@ -12,11 +12,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from liouville import judgement, mean_field, schema, simulation
+from liouville import judgement, mean_field, refinement, schema, simulation
 from liouville.errors import InputError, RunFailed
 from liouville.hypotheses import hypotheses
 from liouville.judgement import Ensemble, Evidence
-from liouville.mean_field import Density, Plan, Reference
+from liouville.mean_field import Density, Reference
+from liouville.plan import Plan
 from liouville.progress import Advance, Quiet, Stages
 from liouville.runfile import RunFile, dump, parse
 from liouville.storage import FileProblem, Group, Writer, attributes, open_result
@@ -37,9 +38,10 @@ def start(
 
     Raises InputError, FileProblem (the file exists and not `force`) or RunFailed.
     """
-    plan = Plan(run)
-    plan.check()
     sizes = _sizes(run, command)
+    Plan(run).check()
+    run = refinement.resolved(run) if command != "simulate" else run
+    plan = Plan(run)
     if command != "simulate":
         mean_field.grid(plan)  # an impossible c_range is refused before a file is made
     described: dict[str, str | int | float] = {

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from liouville.mean_field import Plan
+from liouville.plan import Plan
 from solvers.fluctuations import Fluctuations
 
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liouville.errors import InputError
-from liouville.problem import Problem
-from liouville.runfile import RunFile
-from particles import map_rows
+from liouville.plan import Plan
 from solvers import characteristics, fluctuations
 from solvers.characteristics import Characteristics, MeanField
 from solvers.finite_volume import FiniteVolume, Frame
@@ -19,93 +16,9 @@ from solvers.grid import Grid
 
 Array = NDArray[np.floating]
 
-VOLTERRA = 2500  # T * M of the Volterra system beyond which it takes fewer times between the snapshots
-MOST_UNKNOWNS = 5000  # and beyond which it is refused: its matrices take 200 MB each
 MARGIN = 4  # cells that `c_range = "auto"` leaves free at either end
-STORED = 2**27  # bytes of f_n and l_n of all replicas together, beyond which they are kept on fewer x
 DIFFUSED = 1e-5  # mass that numerical diffusion alone may carry to an end of c
 COARSER = (4, 2)  # the grids, so many times coarser, that the error estimate needs
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run file made ready: the problem, the snapshot times and the steps between them."""
-
-    run: RunFile
-
-    @cached_property
-    def problem(self) -> Problem:
-        """The problem of the run file."""
-        return Problem.build(self.run.problem, self.run)
-
-    @cached_property
-    def times(self) -> Array:
-        """Snapshot times, (S,)."""
-        return np.linspace(0.0, self.run.time.final, self.run.time.snapshots)
-
-    @property
-    def intervals(self) -> int:
-        """Intervals between snapshots."""
-        return self.run.time.snapshots - 1
-
-    @property
-    def substeps(self) -> int:
-        """Steps of a simulation in an interval: `step` shortened evenly to divide it."""
-        step = self.run.particles.step if self.run.particles else 0.05
-        return max(1, int(np.ceil(self.times[1] / step - 1e-9)))
-
-    @property
-    def dt(self) -> float:
-        """The step of a simulation."""
-        return float(self.times[1]) / self.substeps
-
-    @property
-    def every(self) -> int:
-        """Simulation steps to a step of the Volterra grid: the least for which its system is affordable."""
-        divisors = [every for every in range(1, self.substeps + 1) if self.substeps % every == 0]
-        affordable = [every for every in divisors if self._unknowns(every) <= VOLTERRA]
-        return min(affordable, default=self.substeps)
-
-    def _unknowns(self, every: int) -> int:
-        """T M of the Volterra system on every `every`-th step."""
-        return (self.intervals * self.substeps // every + 1) * self.problem.rank
-
-    def check(self) -> None:
-        """Raise InputError where the run file asks for what the problem's unit cannot bear."""
-        modes, cells = self.problem.closure.modes, self.run.solver.cells[0]
-        if cells < 8 * modes:
-            raise InputError(
-                f"solver.cells.0: must be at least {8 * modes}, 8 times the highest mode of the unit, not {cells}"
-            )
-        if self._unknowns(self.substeps) > MOST_UNKNOWNS:
-            most = MOST_UNKNOWNS // self.problem.rank
-            raise InputError(f"time.snapshots: must be at most {most} for a unit of rank {self.problem.rank}")
-
-    @cached_property
-    def kept(self) -> NDArray[np.integer]:
-        """Indices of the x on which every replica's f_n is stored: all, or every few where those would outgrow STORED.
-
-        The coefficients can still be had from them; norms are stored in full.
-        """
-        problem, particles = self.problem, self.run.particles
-        replicas = sum(particles.replicas) if particles else 0
-        affordable = STORED // (16 * self.times.size * max(1, replicas))
-        size, least = problem.x.size, 2 * problem.rank + 1
-        stride = max(1, min(-(-size // max(1, affordable)), size // least))
-        return np.arange(0, size, stride)
-
-    def recover(self, values: Array) -> Array:
-        """Coefficients (..., M) from a representation's values at the kept x (..., K), by least squares."""
-        inverse = np.linalg.pinv(self.problem.basis[self.kept])
-        return map_rows(inverse, values.reshape(-1, self.kept.size)).reshape(*values.shape[:-1], -1)
-
-    def warnings(self) -> list[str]:
-        """What the user should know before the run starts."""
-        problem = self.problem
-        share = 2 * problem.floor / max(float(problem.weights @ problem.f**2), 1e-300)
-        if share > 1e-20:
-            return [f"the unit cannot represent {share:.2g} of the target's squared norm; f_0 tends to its projection"]
-        return []
 
 
 @dataclass(frozen=True)
@@ -145,7 +58,7 @@ def grid(plan: Plan) -> Grid:
     low, high = characteristics.range_of_c(
         problem.closure, problem.initial.nodes, plan.run.time.final, plan.intervals, solver.tail
     )
-    Ny, Nc = solver.cells
+    Ny, Nc = plan.cells
     if solver.c_range == "auto":
         margin = (high - low) * MARGIN / (Nc - 2 * MARGIN)
         return Grid(Ny, Nc, low - margin, high + margin)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liouville import storage
-from liouville.mean_field import Plan
+from liouville.plan import Plan
 from liouville.runfile import parse
 from liouville.verdicts import Verdict
 

@@ -15,6 +15,7 @@ from liouville.targets import Target
 from liouville.units import Unit
 
 MIN_CELLS = 32  # the error estimate solves on a quarter of the cells, too, and the stencil is six cells wide
+MAX_CELLS = 16384
 MAX_STEPS = 100_000
 MAX_SNAPSHOTS = 10_000
 
@@ -36,14 +37,14 @@ class TimeTable(Model):
     snapshots: Annotated[int, Field(ge=2, le=MAX_SNAPSHOTS)] = 25
 
 
+Cells = Annotated[int, Field(ge=MIN_CELLS, le=MAX_CELLS)]
+
+
 class SolverTable(Model):
     """[solver]."""
 
     scheme: Literal["finite-volume"] = "finite-volume"
-    cells: tuple[Annotated[int, Field(ge=MIN_CELLS, le=16384)], Annotated[int, Field(ge=MIN_CELLS, le=16384)]] = (
-        256,
-        128,
-    )
+    cells: Literal["auto"] | tuple[Cells, Cells] = (256, 128)
     tolerance: Positive = 1e-6
     c_range: Literal["auto"] | tuple[Number, Number] = "auto"
     tail: Annotated[float, Field(gt=0, lt=0.1)] = 1e-9
@@ -138,7 +139,7 @@ def _tuples(value: Any) -> Any:
     return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
 
 
-UNIONS = ("target", "measure", "y", "c", "mean", "c_range")  # keys whose value is one of several kinds
+UNIONS = ("target", "measure", "y", "c", "mean", "c_range", "cells")  # keys whose value is one of several kinds
 
 
 def _first(error: ValidationError) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from liouville.mean_field import Plan
+from liouville.plan import Plan
 from liouville.storage import Group, Variable
 from liouville.verdicts import Verdict
 
@@ -22,7 +22,7 @@ def _measure(plan: Plan, kept: slice | NDArray[np.integer] = slice(None)) -> tup
 
 def density(plan: Plan) -> Group:
     """/density: the finite volumes. The c axis is set when the range of c is known."""
-    Ny, Nc = plan.run.solver.cells
+    Ny, Nc = plan.cells
     y = (np.arange(Ny) + 0.5) * (2 * np.pi / Ny)
     return Group(
         "/density",

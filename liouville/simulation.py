@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from liouville.mean_field import Plan, Reference
+from liouville.mean_field import Reference
+from liouville.plan import Plan
 from particles import RK4, chunks, descend, map_rows, stream
 from solvers.fluctuations import Fluctuations
 

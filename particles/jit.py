@@ -1,13 +1,19 @@
 """The flags of every compiled kernel of the project, in one place.
 
-All kernels are cached on disk, take arrays and scalars only (a second start compiles nothing), and divide by
-zero silently, as numpy does. `contract` allows fused multiply-adds. Only `reduction` may reorder a sum, and it
-is used on chunks of fixed size alone, so that results do not depend on the number of threads.
+All kernels are cached on disk, take arrays and scalars only (a second start compiles nothing), and divide by zero
+silently, as numpy does. `contract` allows fused multiply-adds. Only `reduction` may reorder a sum, and it is used on
+chunks of fixed size alone, so that results do not depend on the number of threads.
+
+Threads that wait for each other spin for some 20 microseconds and then sleep. By default they spin for milliseconds,
+which makes the grid's kernels 25 times slower wherever another process wants a core.
 """
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+if "OMP_WAIT_POLICY" not in os.environ:  # both are read once, when the threads start
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])

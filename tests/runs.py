@@ -7,7 +7,7 @@ import numpy as np
 
 from liouville import judgement, mean_field, runfile, simulation
 from liouville.judgement import Ensemble, Evidence
-from liouville.mean_field import Plan
+from liouville.plan import Plan
 from solvers import fluctuations
 from solvers.sources import sources
 

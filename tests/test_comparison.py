@@ -203,9 +203,9 @@ def test_kept_trajectories_are_those_of_replica_zero(tmp_path: Path) -> None:
 def test_many_points_are_thinned_where_they_would_outgrow_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from liouville import mean_field
+    from liouville import plan
 
-    monkeypatch.setattr(mean_field, "STORED", 1000)
+    monkeypatch.setattr(plan, "STORED", 1000)
     comparison.start(runfile.parse(runs.text("co2-season", **runs.TINY)), "simulate", tmp_path / "thin.h5")
     run = lv.open(tmp_path / "thin.h5")
     ensemble, problem = run.particles[16], run.plan.problem

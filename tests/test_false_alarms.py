@@ -8,7 +8,7 @@ import runs
 from scipy import stats
 
 from liouville import judgement, simulation
-from liouville.mean_field import Plan
+from liouville.plan import Plan
 
 RUNS = 1000
 

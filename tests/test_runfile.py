@@ -4,7 +4,7 @@ import pytest
 import runs
 
 from liouville import runfile
-from liouville.mean_field import Plan
+from liouville.plan import Plan
 from liouville.problem import Problem
 
 

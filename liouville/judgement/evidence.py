@@ -6,7 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from liouville.mean_field import Density, Plan, Reference
+from liouville.mean_field import Density, Reference
+from liouville.plan import Plan
 from solvers.fluctuations import Fluctuations
 
 Array = NDArray[np.floating]

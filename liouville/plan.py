@@ -1,0 +1,106 @@
+"""A run file made ready: the problem, the snapshot times, the steps between them, and what the run will hold."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liouville.errors import InputError
+from liouville.problem import Problem
+from liouville.runfile import RunFile
+from particles import map_rows
+
+Array = NDArray[np.floating]
+
+VOLTERRA = 2500  # T * M of the Volterra system beyond which it takes fewer times between the snapshots
+MOST_UNKNOWNS = 5000  # and beyond which it is refused: its matrices take 200 MB each
+STORED = 2**27  # bytes of f_n and l_n of all replicas together, beyond which they are kept on fewer x
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run file made ready: the problem, the snapshot times and the steps between them."""
+
+    run: RunFile
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The problem of the run file."""
+        return Problem.build(self.run.problem, self.run)
+
+    @cached_property
+    def times(self) -> Array:
+        """Snapshot times, (S,)."""
+        return np.linspace(0.0, self.run.time.final, self.run.time.snapshots)
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Cells along y and along c. Raises ValueError where they are to be found first (`refinement.resolved`)."""
+        if self.run.solver.cells == "auto":
+            raise ValueError('cells = "auto" is resolved by liouville.refinement.resolved')
+        return self.run.solver.cells
+
+    @property
+    def intervals(self) -> int:
+        """Intervals between snapshots."""
+        return self.run.time.snapshots - 1
+
+    @property
+    def substeps(self) -> int:
+        """Steps of a simulation in an interval: `step` shortened evenly to divide it."""
+        step = self.run.particles.step if self.run.particles else 0.05
+        return max(1, int(np.ceil(self.times[1] / step - 1e-9)))
+
+    @property
+    def dt(self) -> float:
+        """The step of a simulation."""
+        return float(self.times[1]) / self.substeps
+
+    @property
+    def every(self) -> int:
+        """Simulation steps to a step of the Volterra grid: the least for which its system is affordable."""
+        divisors = [every for every in range(1, self.substeps + 1) if self.substeps % every == 0]
+        affordable = [every for every in divisors if self._unknowns(every) <= VOLTERRA]
+        return min(affordable, default=self.substeps)
+
+    def _unknowns(self, every: int) -> int:
+        """T M of the Volterra system on every `every`-th step."""
+        return (self.intervals * self.substeps // every + 1) * self.problem.rank
+
+    def check(self) -> None:
+        """Raise InputError where the run file asks for what the problem's unit cannot bear."""
+        modes, cells = self.problem.closure.modes, self.run.solver.cells
+        if cells != "auto" and cells[0] < 8 * modes:
+            raise InputError(
+                f"solver.cells.0: must be at least {8 * modes}, 8 times the highest mode of the unit, not {cells[0]}"
+            )
+        if self._unknowns(self.substeps) > MOST_UNKNOWNS:
+            most = MOST_UNKNOWNS // self.problem.rank
+            raise InputError(f"time.snapshots: must be at most {most} for a unit of rank {self.problem.rank}")
+
+    @cached_property
+    def kept(self) -> NDArray[np.integer]:
+        """Indices of the x on which every replica's f_n is stored: all, or every few where those would outgrow STORED.
+
+        The coefficients can still be had from them; norms are stored in full.
+        """
+        problem, particles = self.problem, self.run.particles
+        replicas = sum(particles.replicas) if particles else 0
+        affordable = STORED // (16 * self.times.size * max(1, replicas))
+        size, least = problem.x.size, 2 * problem.rank + 1
+        stride = max(1, min(-(-size // max(1, affordable)), size // least))
+        return np.arange(0, size, stride)
+
+    def recover(self, values: Array) -> Array:
+        """Coefficients (..., M) from a representation's values at the kept x (..., K), by least squares."""
+        inverse = np.linalg.pinv(self.problem.basis[self.kept])
+        return map_rows(inverse, values.reshape(-1, self.kept.size)).reshape(*values.shape[:-1], -1)
+
+    def warnings(self) -> list[str]:
+        """What the user should know before the run starts."""
+        problem = self.problem
+        share = 2 * problem.floor / max(float(problem.weights @ problem.f**2), 1e-300)
+        if share > 1e-20:
+            return [f"the unit cannot represent {share:.2g} of the target's squared norm; f_0 tends to its projection"]
+        return []
