@@ -118,7 +118,7 @@ def density(plan: Plan, on: Grid, visit: Callable[[int, Frame], None]) -> Densit
     return Density(
         grid=on,
         coefficients=coefficients[-1],
-        error=extrapolated_error(*coefficients),
+        error=extrapolated_error(*coefficients) + _outside(plan, on, frames[0].mass),
         loss=np.array([frame.loss for frame in frames]),
         mass=np.array([frame.mass for frame in frames]),
         minimum=np.array([frame.minimum for frame in frames]),
@@ -139,3 +139,10 @@ def extrapolated_error(coarsest: Array, coarse: Array, fine: Array) -> Array:
     before = np.maximum.accumulate(np.linalg.norm(coarse - coarsest, axis=1))
     ratio = np.clip(last / np.maximum(before, 1e-300), 1 / 16, 1 / 2)
     return np.asarray(last * ratio / (1 - ratio))
+
+
+def _outside(plan: Plan, on: Grid, mass: float) -> float:
+    """Bound of what the mass that the range of c leaves out at t = 0 would add to f_0, near the ends of the range."""
+    reach = max(abs(on.c_low), abs(on.c_high))
+    largest = np.linalg.norm(plan.problem.on_grid(on).centres, axis=1).max()
+    return float(2 * abs(1.0 - mass) * reach * largest)

@@ -15,6 +15,7 @@ from scipy import stats
 Array = NDArray[np.floating]
 
 TERMS = 3  # of a + b/n + d/n^2
+TOO_LARGE = 2.0  # correction, relative to what it corrects, at which an expansion in 1/n is not to be trusted
 DRAWS = 20_000  # of the maximum of correlated normal scores
 
 
@@ -91,17 +92,37 @@ def slope_weights(sizes: Array, replicas: Array) -> Array:
     return np.asarray(replicas * centred / np.sum(replicas * centred**2))
 
 
-def leading_coefficient(paths: Mapping[int, Array], excess: Mapping[int, Array]) -> Estimate:
+def usable(excess: Mapping[int, Array], unit: Array) -> NDArray[np.bool]:
+    """Which sizes an expansion in 1/n may use at each time, (len(excess), S): their correction is at most TOO_LARGE.
+
+    excess : n -> n (||f_n - f_0||^2 - ||l_n||^2), (R, S).  unit : (S,), what it corrects. The largest n is always used.
+    """
+    used = np.array([np.abs(group.mean(axis=0)) <= TOO_LARGE * unit for group in excess.values()])
+    used[list(excess).index(max(excess))] = True
+    return used
+
+
+def extrapolation(excess: Mapping[int, Array], unit: Array) -> tuple[Array, Array]:
+    """Weights (len(excess), S) that extrapolate the usable sizes to n = infinity, and their number of terms (S,)."""
+    sizes = np.array(list(excess), dtype=float)
+    replicas = np.array([len(group) for group in excess.values()], dtype=float)
+    used = usable(excess, unit)
+    weights = np.zeros(used.shape)
+    for s in range(used.shape[1]):
+        weights[used[:, s], s] = extrapolation_weights(sizes[used[:, s]], replicas[used[:, s]])
+    return weights, np.minimum(used.sum(axis=0), TERMS)
+
+
+def leading_coefficient(paths: Mapping[int, Array], excess: Mapping[int, Array], unit: Array) -> Estimate:
     """a of n E||f_n - f_0||^2 = a + b/n + d/n^2, by (V2) without assuming a.
 
     paths : n -> n ||l_n||^2, (R, S), whose mean is a for every n exactly (pooled over all sizes);
-    excess : n -> n (||f_n - f_0||^2 - ||l_n||^2), (R, S), of order 1/n, extrapolated to n = infinity.
+    excess : n -> n (||f_n - f_0||^2 - ||l_n||^2), (R, S), of order 1/n, extrapolated to n = infinity from usable sizes;
+    unit : (S,), the size of a, which decides what is usable.
     """
-    sizes = np.array(list(paths), dtype=float)
-    replicas = np.array([len(group) for group in paths.values()], dtype=float)
-    weights = extrapolation_weights(sizes, replicas)
-    share = replicas / replicas.sum()
-    return combine([s * paths[n] + w * excess[n] for n, s, w in zip(paths, share, weights, strict=True)])
+    total = sum(len(group) for group in paths.values())
+    weights, _ = extrapolation(excess, unit)
+    return combine([len(paths[n]) / total * paths[n] + w * excess[n] for n, w in zip(paths, weights, strict=True)])
 
 
 def log_slope(groups: Mapping[int, Array]) -> Estimate:

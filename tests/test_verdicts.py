@@ -67,7 +67,7 @@ def test_simultaneous_intervals_cover_at_their_level() -> None:
     rng = np.random.default_rng(2018)
     covered = 0
     for _ in range(2000):
-        estimate = leading_coefficient(*synthetic(rng))
+        estimate = leading_coefficient(*synthetic(rng), np.ones(6))
         log = estimate.log()
         covered += bool(np.all(np.abs(log.value) <= critical(estimate, 0.95) * log.error))
     print(f"covered {covered} of 2000")
@@ -77,7 +77,7 @@ def test_simultaneous_intervals_cover_at_their_level() -> None:
 def test_control_variate_is_not_circular() -> None:
     """The estimate does not depend on the predicted A, so a wrong prediction cannot support itself."""
     paths, excess = synthetic(np.random.default_rng(3))
-    estimate = leading_coefficient(paths, excess)
+    estimate = leading_coefficient(paths, excess, np.ones(6))
     assert estimate.value == pytest.approx(np.ones(6), abs=5 * estimate.error.max())
 
 

@@ -80,6 +80,13 @@ def test_too_few_or_too_small_sizes_are_undecided_and_never_rejected(right: Evid
         assert found["healing"] == "undecided"
 
 
+def test_right_predictions_on_other_problems_are_not_rejected() -> None:
+    """Late on `stationary` n = 32 ... 512 is far from its limit; a normal c leaves mass outside the range of c."""
+    late = {"final": 6.0, "replicas": [1000, 500, 250, 120]}
+    for name, changes in (("stationary", late), ("flat-fourier-normal", {"final": 0.5, "snapshots": 3})):
+        assert "rejected" not in outcomes(runs.evidence(runs.plan(name, **runs.SMALL | changes))).values()
+
+
 @pytest.mark.parametrize("term", ["interaction in dY", "target in dC"])
 def test_particles_with_one_sign_turned_are_rejected(term: str) -> None:
     """(9) in plain numpy, with the sign of one of its four terms turned."""

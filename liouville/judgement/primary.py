@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from liouville.judgement.evidence import Evidence, whitening
 from liouville.statistics import (
-    TERMS,
     Estimate,
     combine,
     critical,
-    extrapolation_weights,
+    extrapolation,
     leading_coefficient,
     log_slope,
     slope_weights,
@@ -40,22 +39,23 @@ def leading(evidence: Evidence, roots: list[Array]) -> tuple[Estimate, Array]:
     """
     paths, excess = {}, {}
     largest = evidence.largest
-    bound = evidence.trace_error.copy()
-    weights = np.abs(extrapolation_weights(evidence.sizes, evidence.replicas))
-    for ensemble, weight in zip(evidence.ensembles, weights, strict=True):
-        deviation = ensemble.f - evidence.f0
+    for ensemble in evidence.ensembles:
         paths[ensemble.n] = ensemble.n * _squares(ensemble.path, roots)
-        excess[ensemble.n] = ensemble.n * _squares(deviation, roots) - paths[ensemble.n]
-        mean = deviation.mean(axis=0)
+        excess[ensemble.n] = ensemble.n * _squares(ensemble.f - evidence.f0, roots) - paths[ensemble.n]
+    unit = np.ones(len(roots))
+    weights, terms = extrapolation(excess, unit)
+    bound = evidence.trace_error.copy()
+    for ensemble, weight in zip(evidence.ensembles, np.abs(weights), strict=True):
+        mean = np.mean(ensemble.f - evidence.f0, axis=0)
         for s, W in enumerate(roots):
             error = evidence.f0_error[s]
             steepest = 2 * np.linalg.norm(W @ (W.T @ mean[s])) * error + np.linalg.norm(W, 2) ** 2 * error**2
-            bound[s] += weight * ensemble.n * steepest
+            bound[s] += weight[s] * ensemble.n * steepest
     last = combine([excess[largest.n]])
     x = np.abs(last.value) + 3 * last.error
     falling = np.abs(last.value) <= np.abs(np.mean(excess[int(evidence.sizes.min())], axis=0))
-    bound += np.where(falling, x ** min(TERMS, evidence.sizes.size), 0.0)
-    return leading_coefficient(paths, excess), bound
+    bound += np.where(falling, x**terms, 0.0)
+    return leading_coefficient(paths, excess, unit), bound
 
 
 def _squares(values: Array, roots: list[Array]) -> Array:

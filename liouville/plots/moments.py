@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from liouville.plots.readings import FLUCTUATIONS, Samples, require, samples
 from liouville.results import Run
-from liouville.statistics import TERMS, Estimate, combine, critical, leading_coefficient, log_slope
+from liouville.statistics import TERMS, Estimate, combine, critical, leading_coefficient, log_slope, usable
 from liouville.verdicts import DIAGNOSTIC
 
 Array = NDArray[np.floating]
@@ -55,18 +55,20 @@ class Collapse:
 
     def leading(self) -> Estimate:
         """A/tr C: the limit of n E||f_n - f_0||^2 for large n, extrapolated, over its prediction."""
-        return leading_coefficient(*self._parts).scaled(1 / self.trace)
+        return leading_coefficient(*self._parts, self.trace).scaled(1 / self.trace)
 
     def fit(self, s: int) -> Array:
         """a, b, d (as many as there are sizes) of n E||f_n - f_0||^2 = a + b/n + d/n^2 at snapshot s.
 
         The same weighted least squares as the extrapolation, so that a is `leading` times tr C.
         """
-        sizes = np.array(self.sizes, dtype=float)
-        replicas = np.array([some.count for some in self.samples.values()], dtype=float)
+        used = usable(self._parts[1], self.trace)[:, s]
+        sizes = np.array(self.sizes, dtype=float)[used]
+        replicas = np.array([some.count for some in self.samples.values()], dtype=float)[used]
+        values = np.array([self.square(n).value[s] for n in self.sizes])[used]
         X = sizes[:, None] ** -np.arange(min(TERMS, sizes.size), dtype=float)
         XW = X.T * (sizes * replicas)
-        return np.asarray(np.linalg.solve(XW @ X, XW @ [self.square(n).value[s] for n in self.sizes]))
+        return np.asarray(np.linalg.solve(XW @ X, XW @ values))
 
     def slope(self) -> Array | None:
         """Slope of the log of the rms of f_n - f_0 in log n at every snapshot, (S,); None with one size."""
