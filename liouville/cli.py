@@ -44,6 +44,8 @@ def run(arguments: list[str]) -> int:
     try:
         require_neighbours()
         status = app(arguments, prog_name="liouville", standalone_mode=False)
+        if status == INTERRUPTED:
+            raise KeyboardInterrupt
         return status if isinstance(status, int) else FINE
     except (InputError, FileProblem) as error:
         return _complain(str(error), UNUSABLE)
@@ -58,6 +60,8 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return FINE
+    except KeyError as error:
+        return _complain(f"the file lacks {error}: it is damaged, or not a result file", UNUSABLE)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}", UNUSABLE)
@@ -151,6 +155,8 @@ def _job(command: str, name: str, output: Path | None, force: bool) -> int:
     path = output or storage.fresh_name(described.problem.name)
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist")
+    if Path(name).exists() and path.resolve() == Path(name).resolve():
+        raise InputError(f"{path}: is the run file itself; give another name for the result")
     for warning in Plan(described).warnings():
         print(f"liouville: {name}: warning: {warning}", file=sys.stderr)
     try:

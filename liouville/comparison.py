@@ -79,8 +79,10 @@ def _accounted(writer: Writer) -> Iterator[None]:
     except KeyboardInterrupt:
         writer.finish("interrupted", "keyboard interrupt")
         raise
-    except (SolverError, FloatingPointError, MemoryError, OSError, np.linalg.LinAlgError) as error:
-        reason = str(error) or type(error).__name__
+    except FileProblem:
+        raise
+    except Exception as error:  # the file says why, whatever it was
+        reason = str(error) if isinstance(error, SolverError | OSError) else f"{type(error).__name__}: {error}"
         writer.finish("failed", reason)
         raise RunFailed(reason) from error
 

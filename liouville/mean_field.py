@@ -99,11 +99,14 @@ def scheme(plan: Plan, on: Grid) -> FiniteVolume:
 
 def density(plan: Plan, on: Grid, visit: Callable[[int, Frame], None]) -> Density:
     """Solve (12) on the grid, handing each frame over, and on two coarser ones for the error estimate."""
+    longest = float(plan.times[1]) / 4  # halved with the cells, so that the estimate sees the error of the step, too
     levels = []
     for coarser in COARSER:
         coarse = on.coarsened(coarser)
         levels.append(
-            replace(scheme(plan, coarse), tail=np.inf).solve(plan.problem.initial.cell_averages(coarse), plan.times)
+            replace(scheme(plan, coarse), tail=np.inf, longest=longest * coarser).solve(
+                plan.problem.initial.cell_averages(coarse), plan.times
+            )
         )
     frames: list[Frame] = []
 
@@ -111,7 +114,7 @@ def density(plan: Plan, on: Grid, visit: Callable[[int, Frame], None]) -> Densit
         visit(len(frames), frame)
         frames.append(replace(frame, density=np.empty(0)))
 
-    scheme(plan, on).solve(plan.problem.initial.cell_averages(on), plan.times, keep)
+    replace(scheme(plan, on), longest=longest).solve(plan.problem.initial.cell_averages(on), plan.times, keep)
     levels.append(frames)
     coefficients = [np.array([frame.coefficients for frame in level]) for level in levels]
     defects = [np.array([f.loss - level[0].loss + f.dissipated for f in level])[:, None] for level in levels]

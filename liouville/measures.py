@@ -15,7 +15,7 @@ class UniformMeasure(Model):
     """The uniform probability on the circle, by `nodes` equally spaced nodes (exact for fewer modes than nodes)."""
 
     kind: Literal["uniform"] = "uniform"
-    nodes: Annotated[int, Field(ge=1)] | None = None
+    nodes: Annotated[int, Field(ge=1, le=65536)] | None = None
 
     def quadrature(self, degree: int) -> tuple[Array, Array]:
         """Nodes x and weights w, each (N,); by default exact for products of four factors of `degree` modes."""

@@ -70,6 +70,11 @@ class Plan:
 
     def check(self) -> None:
         """Raise InputError where the run file asks for what the problem's unit cannot bear."""
+        closure = self.problem.closure
+        if self.problem.rank == 0 or not (
+            np.all(np.isfinite(closure.features)) and np.all(np.isfinite(closure.target))
+        ):
+            raise InputError("problem: unit, target and measure give numbers that are all zero or not finite")
         modes, cells = self.problem.closure.modes, self.run.solver.cells
         if cells != "auto" and cells[0] < 8 * modes:
             raise InputError(

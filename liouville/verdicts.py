@@ -83,7 +83,7 @@ def more_replicas(value: float, low: float, high: float, predicted: float, margi
     if not np.isfinite(half) or not np.isfinite(room):
         return "this run cannot decide it"
     # inside the margin: shrink until it fits; outside: until the prediction is excluded
-    factor = (half / room) ** 2 if room > 0 else (half / abs(value - predicted)) ** 2
-    if factor > 1e4:
+    ratio = half / room if room > 0 else half / max(abs(value - predicted), 1e-300)
+    if ratio > 100:
         return "too near the margin to decide with more replicas"
-    return f"about {max(2, int(np.ceil(factor)))} times the replicas would decide"
+    return f"about {max(2, int(np.ceil(ratio**2)))} times the replicas would decide"

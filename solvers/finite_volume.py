@@ -57,6 +57,7 @@ class FiniteVolume:
     """The scheme: `corrections` and `limiter` can be switched off to see order 2 and the undershoots.
 
     cfl : fraction of the largest step that keeps first-order upwind positive in every Euler stage.
+    longest : largest step, for accuracy where the CFL condition allows more.
     tail : largest mass allowed in the two cells at either end of c (numerical diffusion alone puts 1e-9 to 1e-6 there).
     """
 
@@ -67,6 +68,7 @@ class FiniteVolume:
     limiter: bool = True
     cfl: float = 0.9
     tail: float = 1e-5
+    longest: float = np.inf
 
     def solve(self, density: Array, times: Array, visit: Callable[[Frame], None] | None = None) -> list[Frame]:
         """Solve (12) from cell averages (Ny, Nc) and return a Frame for each of the increasing `times`.
@@ -139,7 +141,7 @@ class _State:
         rate += np.max(np.abs(features.averages @ residual)) / grid.dc
         if not np.isfinite(rate):
             raise SolverError(f"the potential is not finite at t = {self.time:.6g} (step {self.steps})")
-        return float(self.scheme.cfl / (SSPRK54.euler_step * max(rate, 1e-300)))
+        return min(self.scheme.longest, float(self.scheme.cfl / (SSPRK54.euler_step * max(rate, 1e-300))))
 
     def _advance(
         self,
