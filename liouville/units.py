@@ -21,8 +21,8 @@ class FourierUnit(Model):
     @field_validator("coefficients")
     @classmethod
     def _some(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not any(value):
-            raise ValueError("at least one coefficient must not be 0")
+        if not 1e-50 <= max(map(abs, value)) <= 1e50:
+            raise ValueError("the largest coefficient must be between 1e-50 and 1e50 in size")
         return value
 
     @property

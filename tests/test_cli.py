@@ -58,6 +58,8 @@ BAD = [
     (["nothing"], "No such command 'nothing'"),
     (["compare", "--nothing"], "No such option: --nothing"),
     (["plot"], "Missing argument 'RUN.h5'"),
+    (["compare", "tiny.toml", "-o", "tiny.toml", "--force"], "tiny.toml: is the run file itself"),
+    (["compare", "huge.toml"], "huge.toml: problem.unit.coefficients: the largest coefficient must be between"),
 ]
 
 
@@ -68,6 +70,8 @@ def test_bad_input_is_one_line_and_status_2(
     (folder / "bad.toml").write_text(runs.text(final=-6))
     (folder / "narrow.toml").write_text(runs.text(**runs.TINY | {"c_range": "[-1.0, 1.0]"}))
     (folder / "solver-only.toml").write_text(TEXT[: TEXT.index("[particles]")])
+    huge = '{ kind = "fourier", coefficients = [1e300, 1.0] }'
+    (folder / "huge.toml").write_text(runs.text(**runs.TINY | {"unit": huge}))
     before = sorted(p.name for p in folder.iterdir())
     assert cli.run(arguments) == 2
     captured = capsys.readouterr()

@@ -42,6 +42,7 @@ def test_so_many_more_replicas_would_decide() -> None:
     """Half-width 0.2 with margin 0.1: four times the replicas, when the estimate is on the spot."""
     assert "about 4 times" in more_replicas(1.0, 0.8, 1.2, 1.0, 0.1)
     assert more_replicas(1.0, 0.95, 1.05, 1.0, 0.1) == ""
+    assert "too near" in more_replicas(1.0, -1e300, 1e300, 1.0, 0.1)
 
 
 def test_extrapolation_is_exact_on_its_own_law() -> None:

@@ -85,6 +85,13 @@ def test_right_predictions_on_other_problems_are_not_rejected() -> None:
     late = {"final": 6.0, "replicas": [1000, 500, 250, 120]}
     for name, changes in (("stationary", late), ("flat-fourier-normal", {"final": 0.5, "snapshots": 3})):
         assert "rejected" not in outcomes(runs.evidence(runs.plan(name, **runs.SMALL | changes))).values()
+    tiny = runs.TINY | {"cells": [64, 64], "sizes": [16, 64, 256], "replicas": [200, 100, 50]}
+    nothing_moves = {"target": '{ kind = "initial" }'}  # f_in = 0
+    fast = {
+        "unit": '{ kind = "fourier", coefficients = [3.0, 2.0, 1.0] }'
+    }  # few steps where the CFL number asks for few
+    for changes in (nothing_moves, fast):
+        assert "rejected" not in outcomes(runs.evidence(runs.plan(**tiny | changes))).values()
 
 
 @pytest.mark.parametrize("term", ["interaction in dY", "target in dC"])
