@@ -1,22 +1,18 @@
-"""The arithmetic of a block of particles: what happens to them between two looks at the whole ensemble.
+"""The arithmetic of a block of particles on the circle: what happens to them between two looks at the whole ensemble.
 
-A tile is one block's data, a 1-D array of eight rows of BLOCK numbers (the rows of a particle stand BLOCK apart); a
-scratch is nine such rows. Constant distances in one array are what lets the compiler prove that rows do
-not overlap, hence vectorise: the same loops on separate arrays run at a fifth of the speed.
+A scratch is nine rows beside the tile's, a row of BLOCK numbers each:
 
-    tile      y  c  slope_y  slope_c  (c cos sin) of the stage  weight
-    scratch   2cos y  cos ky  cos (k-1)y  sin ky  sin (k-1)y  U  U'  y of the stage  weight * c
+    2cos y  cos ky  cos (k-1)y  sin ky  sin (k-1)y  U  U'  y of the stage  weight * c
 """
 
 import numpy as np
 
 from particles.jit import kernel, reduction
+from particles.tiles import BLOCK, COS, SIN, SLOPE_C, SLOPE_Y, STAGE_C, WEIGHT, C, Y
 
-BLOCK = 256  # 34 kB a block: stays in the first-level cache through all modes
-
-Y, C, SLOPE_Y, SLOPE_C, STAGE_C, COS, SIN, WEIGHT = (row * BLOCK for row in range(8))
-TWICE, CK, CK1, SK, SK1, U, DU, STAGE_Y, CHARGE = (row * BLOCK for row in range(9))
-TILE, SCRATCH = 8 * BLOCK, 9 * BLOCK
+ROWS = 8
+TWICE, CK, CK1, SK, SK1, U, DU, AT, CHARGE = (row * BLOCK for row in range(9))
+SCRATCH = 9 * BLOCK
 
 _MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to the nearest integer
 _PIO2_HIGH, _PIO2_LOW = 1.5707963267341256, 6.077100506506192e-11  # pi/2 in two parts, the first of 33 bits
@@ -27,6 +23,28 @@ COS_SERIES = np.array([(-1.0) ** k / np.prod(np.arange(1.0, 2 * k + 1)) for k in
 
 
 @kernel
+def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, sin_series, cos_series, moments):
+    """One pass of a stage: velocity, update, and the moments of the next. Stage -1 only prepares the first.
+
+    kept, slope : the step's slope = kept slope + slope v.  ahead : the next stage stands at z + ahead v, 0 after the
+    last.  moving : 0 where y is frozen.  moments : (L,), added to.
+    """
+    modes = (moments.size - 1) // 2
+    if stage < 0:
+        scratch[AT : AT + BLOCK] = tile[Y : Y + BLOCK]
+    else:
+        potential(tile, scratch, size, u, modes)
+        if moving == 0.0:
+            scratch[DU : DU + BLOCK] = 0.0
+        if ahead != 0.0:
+            move(tile, scratch, size, kept, slope, ahead)
+        else:
+            finish(tile, scratch, size, kept, slope)
+    sincos(tile, scratch, size, sin_series, cos_series)
+    add_moments(tile, scratch, size, moments, modes)
+
+
+@kernel
 def sincos(tile, scratch, size, sin_series, cos_series):
     """cos and sin of the stage's y, to 2e-16 for |y| < 1e5, without a branch."""
     s0, s1, s2, s3 = sin_series[0], sin_series[1], sin_series[2], sin_series[3]
@@ -34,7 +52,7 @@ def sincos(tile, scratch, size, sin_series, cos_series):
     c0, c1, c2, c3 = cos_series[0], cos_series[1], cos_series[2], cos_series[3]
     c4, c5, c6, c7 = cos_series[4], cos_series[5], cos_series[6], cos_series[7]
     for i in range(size):
-        y = scratch[STAGE_Y + i]
+        y = scratch[AT + i]
         k = (y * (2.0 / np.pi) + _MAGIC) - _MAGIC
         r = (y - k * _PIO2_HIGH) - k * _PIO2_LOW
         z = r * r
@@ -75,7 +93,7 @@ def move(tile, scratch, size, kept, weight, ahead):
         vc = -scratch[U + i]
         tile[SLOPE_Y + i] = kept * tile[SLOPE_Y + i] + weight * vy
         tile[SLOPE_C + i] = kept * tile[SLOPE_C + i] + weight * vc
-        scratch[STAGE_Y + i] = tile[Y + i] + ahead * vy
+        scratch[AT + i] = tile[Y + i] + ahead * vy
         tile[STAGE_C + i] = tile[C + i] + ahead * vc
 
 
@@ -87,7 +105,7 @@ def finish(tile, scratch, size, kept, weight):
         c = tile[C + i] + kept * tile[SLOPE_C + i] - weight * scratch[U + i]
         tile[Y + i] = y
         tile[C + i] = c
-        scratch[STAGE_Y + i] = y
+        scratch[AT + i] = y
         tile[STAGE_C + i] = c
 
 

@@ -1,177 +1,218 @@
 """Gradient descent (9) of ensembles of particles, closed by their own moments or moved by a given field.
 
-In the trigonometric basis (9) is closed by its moments m = sum_i w_i C_i trig(Y_i) (w_i = 1/n):
+In a basis of L functions (9) is closed by the moments m = sum_i w_i C_i basis(Y_i) (w_i = 1/n):
 
-    U(y) = u . trig(y),   u = S m + q,   dY_i/dt = -C_i U'(Y_i),   dC_i/dt = -U(Y_i),
+    U(y) = u . basis(y),   u = T' r,   r = T m - b,   dY_i/dt = -C_i grad U(Y_i),   dC_i/dt = -U(Y_i),
 
-with one matrix S and one vector q for the unit, the target and the measure. S = 0 and q = q(t) gives free particles in
-a given field, and unequal weights give the characteristics of (12): one kernel serves all three.
+with the features T and the target b for the unit, the target and the measure. A given r(t) moves free particles, and
+unequal weights give the characteristics of (12): one kernel serves all three.
 """
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from particles.block import (
-    BLOCK,
-    COS_SERIES,
-    SCRATCH,
-    SIN_SERIES,
-    STAGE_C,
-    STAGE_Y,
-    TILE,
-    WEIGHT,
-    C,
-    Y,
-    add_moments,
-    finish,
-    move,
-    potential,
-    sincos,
-)
+from particles import block, stencil
+from particles.closure import Closure
+from particles.contraction import padded, to_features, to_functions
 from particles.jit import kernel, parallel
+from particles.linear import map_rows
+from particles.splines import Splines, pieces
 from particles.tableaux import Tableau
+from particles.tiles import BLOCK, fill, read
 
 Array = NDArray[np.floating]
 
-CHUNK = 16  # blocks whose moments are summed together, whatever the threads
+CHUNK = 16  # blocks whose moments are summed together, whatever the threads, or more where the moments are many
 LARGE = 2**15  # particles from which one replica is spread over all threads
+TOGETHER = 8  # replicas that share a look at the features, where these are many
+STORED = 2**22  # numbers of a given field's u held at once
+SCRATCH = max(block.SCRATCH, stencil.WORK)
 
 
 @dataclass(frozen=True)
 class Descent:
     """What an ensemble of R replicas leaves behind.
 
-    moments : (R, steps * stages + 1, L), the moments at every stage of every step, and at the end.
-    y, c : (R, steps // every + 1, keep), the first `keep` particles of each replica at every `every`-th step.
+    coefficients : (R, steps * stages + 1, M), int c psi drho at every stage of every step, and at the end.
+    y, c : (R, steps // every + 1, N, keep) and (R, steps // every + 1, keep), the first `keep` particles of each
+        replica at every `every`-th step.
+    left : (R,), the largest distance of a particle from the basis's box at any stage, inf where one was not a number.
     """
 
-    moments: Array
+    coefficients: Array
     y: Array
     c: Array
+    left: Array
 
 
 def descend(
+    closure: Closure,
     y: Array,
     c: Array,
     weights: Array,
-    coupling: Array,
-    field: Array,
     dt: float,
     steps: int,
     tableau: Tableau,
     *,
+    field: Array | None = None,
     every: int = 1,
     keep: int = 0,
 ) -> Descent:
     """Move R replicas of n particles by (9) over `steps` steps of length dt.
 
-    y, c : (R, n), C-contiguous, overwritten with the final positions.  weights : (n,), summing to 1.
-    coupling : S, (L, L).  field : q, (steps * stages, L), or (1, L) where it does not change.
-    The result has the same bits for every number of threads.
+    y, c : (R, N, n) and (R, n), C-contiguous, overwritten with the final positions.  weights : (n,), summing to 1.
+    field : residuals r at every stage, (steps * stages, M), that move the particles in place of their own.
+    The result has the same bits for every number of threads and however replicas are put together.
 
     Raises ValueError where the shapes do not fit.
     """
-    L = coupling.shape[0]
-    stages = tableau.stages
-    if y.shape != c.shape or weights.shape != y.shape[1:] or coupling.shape != (L, L):
-        raise ValueError(f"y {y.shape}, c {c.shape}, weights {weights.shape}, coupling {coupling.shape} do not fit")
-    if L < 3 or keep > y.shape[1]:
-        raise ValueError(f"at least 3 modes ({L}) and keep <= n ({keep}) are needed")
-    if field.shape not in ((1, L), (steps * stages, L)):
-        raise ValueError(f"field {field.shape} is neither (1, {L}) nor ({steps * stages}, {L})")
-    replicas = y.shape[0]
-    moments = np.empty((replicas, steps * stages + 1, L))
-    kept = np.empty((2, replicas, steps // every + 1, keep))
-    a, b = tableau.arrays
-    run = _one_by_one if y.shape[1] >= LARGE else _ensemble
-    run(y, c, weights, coupling, field, dt, a, b, every, (SIN_SERIES, COS_SERIES), moments, kept[0], kept[1])
-    return Descent(moments, kept[0], kept[1])
+    M, L = closure.features.shape
+    replicas, n = c.shape
+    if y.shape != (replicas, closure.dimension, n) or weights.shape != (n,):
+        raise ValueError(f"y {y.shape}, c {c.shape} and weights {weights.shape} do not fit N = {closure.dimension}")
+    if not (y.flags.c_contiguous and c.flags.c_contiguous):
+        raise ValueError("y and c are overwritten and must be C-contiguous")
+    if L < 3 or keep > n:
+        raise ValueError(f"at least 3 functions ({L}) and keep <= n ({keep}) are needed")
+    if field is not None and field.shape != (steps * tableau.stages, M):
+        raise ValueError(f"field {field.shape} is not ({steps * tableau.stages}, {M})")
+    coefficients = np.empty((replicas, steps * tableau.stages + 1, M))
+    kept_y, kept_c = (
+        np.empty((replicas, steps // every + 1, *shape)) for shape in ((closure.dimension, keep), (keep,))
+    )
+    left = np.zeros(replicas)
+    splines = isinstance(closure.basis, Splines)
+    tables = basis_tables(closure)
+    T, b = padded(closure.features), padded(closure.target)
+    a, slopes = tableau.arrays
+    chunk = max(CHUNK, L // 1024)
+    spread = n >= LARGE or (splines and replicas < numba.get_num_threads() and n > 2 * chunk * BLOCK)
+    together = min(TOGETHER, max(1, replicas // (4 * numba.get_num_threads()))) if M * L > 4096 else 1
+    scheme = (dt, a, slopes, every, 1.0 if closure.moving else 0.0)
+    # a given field's u takes (steps, L) numbers: so many steps at once
+    span = max(1, steps if field is None else STORED // (L * tableau.stages))
+    for first in range(0, max(steps, 1), span):
+        last = min(first + span, steps)
+        given: Array = np.empty((0, L))
+        if field is not None:
+            given = map_rows(closure.features.T, field[first * tableau.stages : last * tableau.stages])
+        run = (first * tableau.stages, last * tableau.stages, chunk)
+        out = (coefficients, kept_y, kept_c, left)
+        if spread:
+            _one_by_one(y, c, weights, T, b, given, scheme, tables, run, out)
+        else:
+            _ensemble(y, c, weights, T, b, given, scheme, tables, run, together, out)
+    return Descent(coefficients, kept_y, kept_c, left)
+
+
+def basis_tables(closure: Closure) -> tuple[Array, Array, Array, Array]:
+    """What kernels know of a basis: a mesh, empty on the circle, the splines' pieces, and the series of sin and cos."""
+    mesh = closure.basis.mesh if isinstance(closure.basis, Splines) else np.empty((0, 4))
+    return mesh, pieces(), block.SIN_SERIES, block.COS_SERIES
 
 
 @parallel
-def _ensemble(y, c, w, S, q, dt, a, b, every, series, moments, kept_y, kept_c):
-    """Each replica's whole run on one core, replicas over threads: no synchronisation at all."""
-    for r in prange(y.shape[0]):
-        tiles = _tiles(y[r], c[r], w)
-        partial = np.empty(((tiles.shape[0] + CHUNK - 1) // CHUNK, S.shape[0]))
-        u, scratch = np.empty(S.shape[0]), np.empty(SCRATCH)
-        for stage in range(-1, moments.shape[1] - 1):
-            _closed(u, S, q, stage, moments[r])
-            for chunk in range(partial.shape[0]):
-                _stage(tiles, chunk, y.shape[1], u, stage, dt, a, b, series, scratch, partial[chunk])
-            _fold(partial, moments[r, stage + 1])
-            _keep(tiles, stage, b.size, every, kept_y[r], kept_c[r])
-        _untile(tiles, y[r], c[r])
+def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
+    """Some replicas' whole run on one core, replicas over threads: no synchronisation at all."""
+    first, last, chunk = run
+    replicas, n = c.shape
+    for group in prange((replicas + together - 1) // together):
+        low = group * together
+        count = min(together, replicas - low)
+        blocks = (n + BLOCK - 1) // BLOCK
+        tiles = np.zeros((count, blocks, _rows(tables, y.shape[1]) * BLOCK))
+        partial = np.empty(((blocks + chunk - 1) // chunk, T.shape[1]))
+        moments, u, r = np.empty((count, T.shape[1])), np.empty((count, T.shape[1])), np.empty((count, T.shape[0]))
+        scratch = np.empty(SCRATCH)
+        for k in range(count):
+            fill(tiles[k], y[low + k], c[low + k], w)
+        for stage in range(first - 1, last):
+            if stage >= first and given.shape[0] == 0:
+                to_functions(T, r, u)
+            for k in range(count):
+                at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[k]
+                for part in range(partial.shape[0]):
+                    left = _stage(tiles[k], part, chunk, n, at, stage, first, scheme, tables, scratch, partial[part])
+                    out[3][low + k] = max(out[3][low + k], left)
+                _fold(partial, moments[k])
+                _keep(tiles[k], stage, scheme, out[1][low + k], out[2][low + k])
+            to_features(T, moments, r)
+            for k in range(count):
+                _residuals(r[k], b, out[0][low + k, stage + 1])
+        for k in range(count):
+            read(tiles[k], y[low + k], c[low + k])
 
 
 @parallel
-def _one_by_one(y, c, w, S, q, dt, a, b, every, series, moments, kept_y, kept_c):
+def _one_by_one(y, c, w, T, b, given, scheme, tables, run, out):
     """One large replica after the other, its chunks over threads: the same sums in the same order."""
-    for r in range(y.shape[0]):
-        tiles = _tiles(y[r], c[r], w)
-        partial = np.empty(((tiles.shape[0] + CHUNK - 1) // CHUNK, S.shape[0]))
-        u = np.empty(S.shape[0])
-        for stage in range(-1, moments.shape[1] - 1):
-            _closed(u, S, q, stage, moments[r])
-            for chunk in prange(partial.shape[0]):
-                _stage(tiles, chunk, y.shape[1], u, stage, dt, a, b, series, np.empty(SCRATCH), partial[chunk])
-            _fold(partial, moments[r, stage + 1])
-            _keep(tiles, stage, b.size, every, kept_y[r], kept_c[r])
-        _untile(tiles, y[r], c[r])
+    first, last, chunk = run
+    replicas, n = c.shape
+    blocks = (n + BLOCK - 1) // BLOCK
+    tiles = np.zeros((blocks, _rows(tables, y.shape[1]) * BLOCK))
+    parts = (blocks + chunk - 1) // chunk
+    partial, left = np.empty((parts, T.shape[1])), np.empty(parts)
+    moments, u, r = np.empty((1, T.shape[1])), np.empty((1, T.shape[1])), np.empty((1, T.shape[0]))
+    for k in range(replicas):
+        fill(tiles, y[k], c[k], w)
+        for stage in range(first - 1, last):
+            if stage >= first and given.shape[0] == 0:
+                to_functions(T, r, u)
+            at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[0]
+            for part in prange(parts):
+                scratch = np.empty(SCRATCH)
+                left[part] = _stage(tiles, part, chunk, n, at, stage, first, scheme, tables, scratch, partial[part])
+            out[3][k] = max(out[3][k], left.max())
+            _fold(partial, moments[0])
+            _keep(tiles, stage, scheme, out[1][k], out[2][k])
+            to_features(T, moments, r)
+            _residuals(r[0], b, out[0][k, stage + 1])
+        read(tiles, y[k], c[k])
 
 
 @kernel
-def _tiles(y, c, w):
-    tiles = np.zeros(((y.size + BLOCK - 1) // BLOCK, TILE))
-    for i in range(y.size):
-        tile, at = tiles[i // BLOCK], i % BLOCK
-        tile[Y + at] = y[i]
-        tile[C + at] = tile[STAGE_C + at] = c[i]
-        tile[WEIGHT + at] = w[i]
-    return tiles
+def _rows(tables, dimension):
+    """Rows of a tile."""
+    return block.ROWS if tables[0].shape[0] == 0 else 4 + 3 * dimension
 
 
 @kernel
-def _untile(tiles, y, c):
-    for i in range(y.size):
-        y[i] = tiles[i // BLOCK, Y + i % BLOCK]
-        c[i] = tiles[i // BLOCK, C + i % BLOCK]
+def _residuals(r, b, coefficients):
+    """The representation's coefficients on record, and r = T m - b."""
+    for m in range(coefficients.size):
+        coefficients[m] = r[m]
+        r[m] -= b[m]
 
 
 @kernel
-def _closed(u, S, q, stage, moments):
-    """u = S m + q of a stage; stage -1 only prepares the moments of the first."""
-    if stage < 0:
-        return
-    for l in range(u.size):
-        u[l] = q[stage % q.shape[0], l]
-        for k in range(u.size):
-            u[l] += S[l, k] * moments[stage, k]
+def _stage(tiles, part, chunk, n, u, stage, first, scheme, tables, scratch, partial):
+    """One pass over the particles of a chunk: velocity, update, and the moments of the next stage.
 
-
-@kernel
-def _stage(tiles, chunk, n, u, stage, dt, a, b, series, scratch, partial):
-    """One pass over the particles of a chunk: velocity, update, and the moments of the next stage."""
-    modes, last = (u.size - 1) // 2, b.size - 1
+    The stage before the first prepares its moments. Returns the largest distance from the box.
+    """
+    dt, a, b, _, moving = scheme
+    mesh, pieces, sin_series, cos_series = tables
     i = stage % b.size
     kept = 0.0 if i == 0 else 1.0
+    stage = -1 if stage < first else i
     partial[:] = 0.0
-    for block in range(chunk * CHUNK, min((chunk + 1) * CHUNK, tiles.shape[0])):
-        tile = tiles[block]
-        size = min(BLOCK, n - block * BLOCK)
-        if stage < 0:
-            scratch[STAGE_Y : STAGE_Y + BLOCK] = tile[Y : Y + BLOCK]
+    left = 0.0
+    for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
+        tile, size = tiles[at], min(BLOCK, n - at * BLOCK)
+        if mesh.shape[0] == 0:
+            block.advance(
+                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series, cos_series, partial
+            )
         else:
-            potential(tile, scratch, size, u, modes)
-            if i < last:
-                move(tile, scratch, size, kept, dt * b[i], dt * a[i])
-            else:
-                finish(tile, scratch, size, kept, dt * b[i])
-        sincos(tile, scratch, size, series[0], series[1])
-        add_moments(tile, scratch, size, partial, modes)
+            out = stencil.advance(
+                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, mesh, pieces, partial
+            )
+            left = max(left, out)
+    return left
 
 
 @kernel
@@ -184,8 +225,7 @@ def _fold(partial, moments):
 
 
 @kernel
-def _keep(tiles, stage, stages, every, kept_y, kept_c):
-    if (stage + 1) % (stages * every) == 0:
-        for i in range(kept_y.shape[1]):
-            kept_y[(stage + 1) // (stages * every), i] = tiles[i // BLOCK, Y + i % BLOCK]
-            kept_c[(stage + 1) // (stages * every), i] = tiles[i // BLOCK, C + i % BLOCK]
+def _keep(tiles, stage, scheme, y, c):
+    interval = scheme[2].size * scheme[3]
+    if (stage + 1) % interval == 0:
+        read(tiles, y[(stage + 1) // interval], c[(stage + 1) // interval])

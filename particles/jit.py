@@ -2,10 +2,14 @@
 
 All kernels are cached on disk, take arrays and scalars only (a second start compiles nothing), and divide by zero
 silently, as numpy does. `contract` allows fused multiply-adds. Only `reduction` may reorder a sum, and it is used on
-chunks of fixed size alone, so that results do not depend on the number of threads.
+chunks of fixed size alone, so that results do not depend on the number of threads. `inlined` is for what a kernel calls
+once for each short row: a call with several arrays takes some 10 nanoseconds.
 
 Threads that wait for each other spin for some 20 microseconds and then sleep. By default they spin for milliseconds,
 which makes the grid's kernels 25 times slower wherever another process wants a core.
+
+Straight-line code is vectorised as well as loops, which numba leaves off by itself: the stencils of `stencil.py` are
+rows of eight numbers and run 1.4 (N = 1, 2) to 2.1 (N = 3) times as fast.
 """
 
 import os
@@ -14,6 +18,7 @@ from typing import Any, TypeVar
 
 if "OMP_WAIT_POLICY" not in os.environ:  # both are read once, when the threads start
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+os.environ.setdefault("NUMBA_SLP_VECTORIZE", "1")
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -26,4 +31,5 @@ def _decorator(**flags: Any) -> Callable[[F], F]:
 
 kernel = _decorator(fastmath={"contract"})
 reduction = _decorator(fastmath={"contract", "reassoc", "nsz"})
+inlined = _decorator(fastmath={"contract"}, forceinline=True)
 parallel = _decorator(fastmath={"contract"}, parallel=True)

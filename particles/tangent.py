@@ -1,79 +1,138 @@
 """Free particles in a given field together with their tangent flow, J_t = dZ_t/dz.
 
-dJ/dt = -H J, J(0) = 1, H = grad grad V = [[c U'', U'], [U', 0]] with V = c U; the flow of (12)'s characteristics.
+dJ/dt = -H J, J(0) = 1, H = grad grad V = [[c Hess U, grad U], [grad U', 0]] with V = c U; the flow of (12)'s
+characteristics.
 """
 
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
+from particles.closure import Closure
+from particles.descent import STORED, basis_tables
 from particles.jit import kernel, parallel
+from particles.linear import map_rows
+from particles.stencil import FOUND, GROUP, WORK, gather_curvature, place
 from particles.tableaux import Tableau
 
 Array = NDArray[np.floating]
 
 
 def tangent_flow(
-    y: Array, c: Array, field: Array, dt: float, steps: int, tableau: Tableau, *, every: int = 1
+    closure: Closure, y: Array, c: Array, field: Array, dt: float, steps: int, tableau: Tableau, *, every: int = 1
 ) -> tuple[Array, Array, Array]:
-    """Move Q particles through the field U = u . trig and differentiate the flow by its start.
+    """Move Q particles through the field U = psi . r and differentiate the flow by its start.
 
-    y, c : (Q,) starts, unchanged.  field : u at every stage, (steps * stages, L).
-    Returns y, c : (steps // every + 1, Q), and J : (steps // every + 1, Q, 2, 2) with J[..., i, j] = dZ_i/dz_j,
-    Z = (y, c). J is the exact derivative of the discrete flow.
+    y, c : (N, Q) and (Q,) starts, unchanged.  field : r at every stage, (steps * stages, M).
+    Returns y (steps // every + 1, N, Q), c (steps // every + 1, Q), and J (steps // every + 1, Q, N+1, N+1) with
+    J[..., i, j] = dZ_i/dz_j, Z = (y, c). J is the exact derivative of the discrete flow.
 
     Raises ValueError where the shapes do not fit.
     """
-    if y.shape != c.shape or y.ndim != 1 or field.shape[0] != steps * tableau.stages or field.shape[1] < 3:
-        raise ValueError(f"y {y.shape}, c {c.shape} and field {field.shape} do not fit {steps} steps")
-    times = steps // every + 1
-    states = np.empty((times, y.size, 6))
+    N, (M, L) = closure.dimension, closure.features.shape
+    if y.shape != (N, *c.shape) or c.ndim != 1 or field.shape != (steps * tableau.stages, M) or L < 3:
+        raise ValueError(f"y {y.shape}, c {c.shape} and field {field.shape} do not fit {steps} steps, {N} axes")
+    d = N + 1
+    z = np.concatenate([y, c[None], np.repeat(np.eye(d).reshape(-1, 1), c.size, axis=1)])
+    states = np.empty((steps // every + 1, *z.shape))
+    states[0] = z
     a, b = tableau.arrays
-    _flow(y, c, field, dt, a, b, every, states)
-    return states[..., 0], states[..., 1], states[..., 2:].reshape(times, y.size, 2, 2)
+    span = max(1, STORED // (L * tableau.stages))
+    for first in range(0, steps, span):
+        given = map_rows(closure.features.T, field[first * tableau.stages : (first + span) * tableau.stages])
+        _flow(z, N, given, (dt, a, b, every, 1.0 if closure.moving else 0.0), first, basis_tables(closure), states)
+    J = np.moveaxis(states[:, d:], 1, -1).reshape(*states.shape[::2], d, d)
+    return states[:, :N], states[:, N], J
 
 
 @parallel
-def _flow(y, c, field, dt, a, b, every, states):
-    stages = b.size
-    for node in prange(y.size):
-        z = np.array([y[node], c[node], 1.0, 0.0, 0.0, 1.0])
-        at = z.copy()
-        slope = np.empty(6)
-        total = np.zeros(6)
-        states[0, node] = z
-        for stage in range((states.shape[0] - 1) * every * stages):
+def _flow(z, N, given, scheme, first, tables, states):
+    """Groups of particles over threads; z (K, Q), overwritten, is (y, c, J) as one."""
+    dt, a, b, every, moving = scheme
+    stages, (K, Q) = b.size, z.shape
+    for group in prange((Q + GROUP - 1) // GROUP):
+        low, count = group * GROUP, min(GROUP, Q - group * GROUP)
+        work = np.empty(WORK).reshape(-1, GROUP)
+        start, at, slope, total = np.zeros((K, GROUP)), np.zeros((K, GROUP)), np.zeros((K, GROUP)), np.zeros((K, GROUP))
+        for k in range(K):
+            for q in range(count):
+                start[k, q] = at[k, q] = z[k, low + q]
+        for stage in range(given.shape[0]):
             i = stage % stages
-            _velocity(at, field[stage], slope)
-            for k in range(6):
-                total[k] += dt * b[i] * slope[k]
-                at[k] = z[k] + dt * a[i] * slope[k]
-            if i == stages - 1:
-                for k in range(6):
-                    z[k] += total[k]
-                    at[k] = z[k]
-                    total[k] = 0.0
-                if (stage + 1) % (stages * every) == 0:
-                    states[(stage + 1) // (stages * every), node] = z
+            _derivatives(at, count, given[stage], tables, work)
+            _velocity(at, N, count, moving, work, slope)
+            for k in range(K):
+                _advance(start[k], at[k], slope[k], total[k], dt * b[i], dt * a[i], i == stages - 1)
+            done = first + (stage + 1) // stages
+            if i == stages - 1 and done % every == 0:
+                for k in range(K):
+                    for q in range(count):
+                        states[done // every, k, low + q] = start[k, q]
+        for k in range(K):
+            for q in range(count):
+                z[k, low + q] = start[k, q]
 
 
 @kernel
-def _velocity(z, u, slope):
-    """(dy, dc, dJ)/dt at z = (y, c, J_yy, J_yc, J_cy, J_cc)."""
+def _advance(start, at, slope, total, weight, ahead, last):
+    for q in range(start.size):
+        total[q] += weight * slope[q]
+        if last:
+            start[q] += total[q]
+            total[q] = 0.0
+        at[q] = start[q] + ahead * slope[q]
+
+
+@kernel
+def _derivatives(z, count, u, tables, work):
+    """U, its gradient and second derivatives into the rows FOUND ... FOUND + 9, as `gather_curvature` orders them."""
+    if tables[0].shape[0] > 0:
+        place(z.reshape(-1), GROUP, count, tables[0], tables[1], work, 2)
+        gather_curvature(work, count, u, tables[0])
+        return
     modes = (u.size - 1) // 2
-    U, d1, d2 = u[0], 0.0, 0.0
-    x, s = np.cos(z[0]), np.sin(z[0])
-    t, t1, sk, sk1 = x, 1.0, s, 0.0
-    for k in range(1, modes + 1):
-        even = u[k] * t + u[modes + k] * sk
-        odd = u[modes + k] * t - u[k] * sk
-        U += even
-        d1 += k * odd
-        d2 -= k * k * even
-        t, t1 = 2.0 * x * t - t1, t
-        sk, sk1 = 2.0 * x * sk - sk1, sk
-    slope[0] = -z[1] * d1
-    slope[1] = -U
-    for j in range(2):
-        slope[2 + j] = -(z[1] * d2 * z[2 + j] + d1 * z[4 + j])
-        slope[4 + j] = -d1 * z[2 + j]
+    for q in range(count):
+        U, d1, d2 = u[0], 0.0, 0.0
+        x, s = np.cos(z[0, q]), np.sin(z[0, q])
+        t, t1, sk, sk1 = x, 1.0, s, 0.0
+        for k in range(1, modes + 1):
+            even = u[k] * t + u[modes + k] * sk
+            odd = u[modes + k] * t - u[k] * sk
+            U += even
+            d1 += k * odd
+            d2 -= k * k * even
+            t, t1 = 2.0 * x * t - t1, t
+            sk, sk1 = 2.0 * x * sk - sk1, sk
+        work[FOUND, q], work[FOUND + 3, q], work[FOUND + 9, q] = U, d1, d2
+
+
+@kernel
+def _velocity(z, N, count, moving, work, slope):
+    """(dy, dc, dJ)/dt at z = (y, c, J); 0 for y and its row of J where `moving` is."""
+    d = N + 1
+    c, U = z[N], work[FOUND]
+    for q in range(count):
+        slope[N, q] = -U[q]
+        for k in range(d):
+            slope[d + N * d + k, q] = 0.0
+    for a in range(N):
+        g = work[FOUND + 4 - N + a]
+        for q in range(count):
+            slope[a, q] = -moving * c[q] * g[q]
+        for k in range(d):
+            of_c, by_c, total = z[d + N * d + k], slope[d + N * d + k], slope[d + a * d + k]
+            of_a = z[d + a * d + k]
+            for q in range(count):
+                total[q] = -moving * g[q] * of_c[q]
+                by_c[q] -= g[q] * of_a[q]
+            for b in range(N):
+                H, of_b = work[FOUND + 4 + _pair(3 - N + a, 3 - N + b)], z[d + b * d + k]
+                for q in range(count):
+                    total[q] -= moving * c[q] * H[q] * of_b[q]
+
+
+@kernel
+def _pair(a, b):
+    """Place of the axes a, b among 00, 01, 02, 11, 12, 22."""
+    a, b = min(a, b), max(a, b)
+    return a * (5 - a) // 2 + b

@@ -11,31 +11,37 @@ path of every replica, l_n = R (h_n - f_0).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from particles import Closure
-from solvers.characteristics import MeanField, Nodes
+from particles import Closure, Trigonometric
+from solvers.characteristics import MeanField, Nodes, Rule
 from solvers.linear import add_product, one_blas_thread
 from solvers.sources import sources
 from solvers.volterra import resolvent
 
 Array = NDArray[np.floating]
 
-BLOCK = 1024  # quadrature nodes whose A and B are held at once
+BLOCK = 1024  # quadrature nodes whose A and B are held at once, at most
+HELD = 2**24  # numbers of h held at once
 WIDTH = 8  # points of the interpolation in time
-MAX_NY = 4096
+# By N: nodes along each axis of y to begin with and at most, nodes along c, and rows of Gamma, times by features.
+CIRCLE = (1024, 4096, 16, 2000)
+BOX = {1: (256, 2048, 16, 2000), 2: (32, 96, 12, 1000), 3: (12, 32, 8, 700)}
 
 
 @dataclass(frozen=True)
 class Fluctuations:
     """C for all pairs of times and the operator R that makes the path of a replica.
 
-    times : (T,), the Volterra grid.  resolvent : R, (T, M, T, M).  covariance : C, (T, M, T, M).
-    kernel_diagonal : M of (16) at every time, (T, M, M).
-    trace_error : (T,), estimated error of tr C(t, t).
+    The features are the first M' of M, see `solve`.
+
+    times : (T,), the Volterra grid.  resolvent : R, (T, M', T, M').  covariance : C, (T, M', T, M').
+    kernel_diagonal : M of (16) at every time, (T, M', M').
+    trace_error : (T,), estimated error of tr C(t, t), `neglected` included.
+    neglected : (T,), the trace of the covariance of h on the features left out.
     """
 
     times: Array
@@ -43,8 +49,14 @@ class Fluctuations:
     covariance: Array
     kernel_diagonal: Array
     trace_error: Array
+    neglected: Array
     Ny: int
     Nc: int
+
+    @property
+    def features(self) -> int:
+        """M', how many features were used."""
+        return self.covariance.shape[1]
 
     @property
     def trace(self) -> Array:
@@ -52,7 +64,8 @@ class Fluctuations:
         return np.einsum("titi->t", self.covariance)
 
 
-FlowMap = Callable[[Closure, MeanField, Array, Array, int], tuple[Array, Array, Array]]
+FlowMap = Callable[[Closure, MeanField, Array, Array, int, int | None], tuple[Array, Array, Array]]
+Sums = tuple[Array, ...]  # Gamma, int h h', int h on the features used; int |h|^2 and int h on those left out
 
 
 def solve(
@@ -63,81 +76,131 @@ def solve(
     every: int,
     *,
     tolerance: float = 1e-3,
+    most: int | None = None,
     flow: FlowMap = sources,
 ) -> Fluctuations:
     """C and R on every `every`-th step of the mean field `coarse`; the step of `fine` is half of it.
 
-    Nodes along y are doubled until the relative error estimate of the trace meets `tolerance` or MAX_NY is reached.
-    The estimate adds four parts: the nodes along y (the change from half as many, times its ratio to the change from a
-    quarter: convergence is exponential), half as many again along c, half the step, and two points fewer in the
-    interpolation in time; the middle two are measured on fewer nodes along y.
+    Of the closure's features, sorted by importance, so many of the first are used that times by features stay within
+    `most` (by default 2000 for N = 1, 1000 and 700 for N = 2 and 3). The mean field has them all.
+
+    Nodes along y are refined until the relative error estimate of the trace meets `tolerance` or their limit is
+    reached. The estimate adds the change from fewer nodes along y, times its ratio to the change from fewer still
+    (convergence is exponential); half as many again along c, half the step, and two points fewer in the interpolation
+    in time, the first two measured on fewer nodes along y; and what the neglected features contribute to the trace of
+    h, what free particles do: the response damps it, as a rule.
     """
-    Ny, Nc = 1024, 16
+    problem = _Problem(closure, nodes, coarse, fine, every, _features(closure, coarse, every, most), flow)
+    Ny, limit, Nc, _ = _sizes(closure)
     while True:
         with one_blas_thread():
-            result = _estimate(closure, nodes, coarse, fine, every, Ny, Nc, flow)
+            result = problem.estimate(Ny, Nc)
         scale = np.maximum(result.trace, 1e-300)
-        if np.max(result.trace_error / scale) <= tolerance or Ny >= MAX_NY:
+        if np.max((result.trace_error - result.neglected) / scale) <= tolerance or Ny >= limit:
             return result
-        Ny *= 2
+        Ny = min(problem.finer(Ny), limit)
 
 
-def _estimate(
-    closure: Closure,
-    nodes: Nodes,
-    coarse: MeanField,
-    fine: MeanField,
-    every: int,
-    Ny: int,
-    Nc: int,
-    flow: FlowMap,
-) -> Fluctuations:
-    y, c, p = (a.reshape(Ny, -1) for a in nodes(Ny, Nc))
-    quarters = [
-        _gather(closure, coarse, y[i::4].ravel(), c[i::4].ravel(), p[i::4].ravel(), every, flow) for i in range(4)
-    ]
-    dt = coarse.dt * every
-    times = np.arange(quarters[0][0].shape[0]) * dt
-
-    def result(parts: list[int], width: int = WIDTH) -> Fluctuations:
-        gamma, second, mean = (np.sum([quarters[i][k] for i in parts], axis=0) * (4 / len(parts)) for k in range(3))
-        return _solve(times, gamma, second, mean, width)
-
-    full, half, quarter = result([0, 1, 2, 3]), result([0, 2]), result([0])
-    narrow = result([0, 1, 2, 3], max(2, min(WIDTH, times.size) - 2))
-    more_c = _solve(times, *_gather(closure, coarse, *nodes(Ny // 2, 3 * Nc // 2), every, flow), WIDTH)
-    half_step = _solve(times, *_gather(closure, fine, *nodes(Ny // 4, Nc), 2 * every, flow), WIDTH)
-    moved_half = np.abs(half.trace - full.trace)
-    moved_quarter = np.abs(quarter.trace - full.trace)
-    ratio = np.minimum(1.0, moved_half / np.maximum(moved_quarter, 1e-300))
-    error = ratio * moved_half + np.abs(narrow.trace - full.trace)
-    error += np.abs(more_c.trace - half.trace) + np.abs(half_step.trace - quarter.trace)
-    return replace(full, trace_error=error, Ny=Ny, Nc=Nc)
+def _sizes(closure: Closure) -> tuple[int, int, int, int]:
+    return CIRCLE if isinstance(closure.basis, Trigonometric) else BOX[closure.dimension]
 
 
-def _gather(
-    closure: Closure, field: MeanField, y: Array, c: Array, p: Array, every: int, flow: FlowMap
-) -> tuple[Array, Array, Array]:
-    """Gamma (T, M, T, M), int h h' rho_in (T, M, T, M) and int h rho_in (T, M), summed over blocks of nodes."""
-    steps = field.field.shape[0] // field.tableau.stages
-    T, M = steps // every + 1, closure.target.size
-    gamma, second, mean = np.zeros((T * M, T * M)), np.zeros((T * M, T * M)), np.zeros(T * M)
-    for low in range(0, y.size, BLOCK):
-        block = slice(low, low + BLOCK)
-        h, A, B = (values.reshape(T * M, -1) for values in flow(closure, field, y[block], c[block], every))
-        add_product(gamma, A, np.repeat(p[block], 2) * B)
-        add_product(second, h * p[block], h)
-        mean += h @ p[block]
-    shape = (T, M, T, M)
-    return gamma.reshape(shape), second.reshape(shape), mean.reshape(T, M)
+def _features(closure: Closure, field: MeanField, every: int, most: int | None) -> int:
+    """M', the features that can be afforded."""
+    times = (field.coefficients.shape[0] - 1) // every + 1
+    return min(closure.target.size, max(1, (_sizes(closure)[3] if most is None else most) // times))
 
 
-def _solve(times: Array, gamma: Array, second: Array, mean: Array, width: int) -> Fluctuations:
-    T, M = mean.shape
-    R = resolvent(gamma, times[1] - times[0], width)
-    flat = R.reshape(T * M, T * M)
-    S = second.reshape(T * M, T * M) - np.outer(mean, mean)
-    C = flat @ S @ flat.T
-    C = 0.5 * (C + C.T)
-    diagonal = np.einsum("titj->tij", gamma)
-    return Fluctuations(times, R, C.reshape(T, M, T, M), diagonal, np.zeros(T), 0, 0)
+@dataclass(frozen=True)
+class _Problem:
+    """What stays the same while nodes are refined, and the sums over nodes already made."""
+
+    closure: Closure
+    nodes: Nodes
+    coarse: MeanField
+    fine: MeanField
+    every: int
+    features: int
+    flow: FlowMap
+    made: dict[int, Sums] = field(default_factory=dict)
+
+    @property
+    def times(self) -> Array:
+        """The Volterra grid."""
+        dt = self.coarse.dt * self.every
+        return np.arange((self.coarse.coefficients.shape[0] - 1) // self.every + 1) * dt
+
+    def finer(self, Ny: int) -> int:
+        """The next number of nodes along an axis of y."""
+        return 2 * Ny if self.closure.dimension == 1 else 3 * Ny // 2
+
+    def fewer(self, Ny: int) -> int:
+        """The number before."""
+        return Ny // 2 if self.closure.dimension == 1 else 2 * Ny // 3
+
+    def estimate(self, Ny: int, Nc: int) -> Fluctuations:
+        """C and R on so many nodes, with the error estimate."""
+        less, least = self.fewer(Ny), self.fewer(self.fewer(Ny))
+        sums = self.quarters(Ny, Nc) if isinstance(self.closure.basis, Trigonometric) else self.levels(Ny, Nc)
+        full, half, quarter = (self.result(level) for level in sums)
+        narrow = self.result(sums[0], max(2, min(WIDTH, self.times.size) - 2))
+        more_c = self.result(self.gather(self.coarse, self.nodes(less, 3 * Nc // 2), self.every))
+        half_step = self.result(self.gather(self.fine, self.nodes(least, Nc), 2 * self.every))
+        moved, moved_more = np.abs(half.trace - full.trace), np.abs(quarter.trace - full.trace)
+        error = np.minimum(1.0, moved / np.maximum(moved_more, 1e-300)) * moved
+        error += np.abs(narrow.trace - full.trace)
+        error += np.abs(more_c.trace - half.trace) + np.abs(half_step.trace - quarter.trace)
+        return replace(full, trace_error=error + full.neglected, Ny=Ny, Nc=Nc)
+
+    def quarters(self, Ny: int, Nc: int) -> list[Sums]:
+        """Sums over all nodes, half and a quarter: on the circle part of a trapezoid rule is one itself."""
+        y, c, p = self.nodes(Ny, Nc)
+        y, c, p = y.reshape(1, Ny, -1), c.reshape(Ny, -1), p.reshape(Ny, -1)
+        parts = []
+        for i in range(4):
+            rule = y[:, i::4].reshape(1, -1), c[i::4].ravel(), p[i::4].ravel()
+            parts.append(self.gather(self.coarse, rule, self.every))
+
+        def of(some: list[int]) -> Sums:
+            return tuple(np.sum([parts[i][k] for i in some], axis=0) * (4 / len(some)) for k in range(5))
+
+        return [of([0, 1, 2, 3]), of([0, 2]), of([0])]
+
+    def levels(self, Ny: int, Nc: int) -> list[Sums]:
+        """Sums over the nodes of this rule and the two before, each made once."""
+        counts = Ny, self.fewer(Ny), self.fewer(self.fewer(Ny))
+        for count in counts:
+            if count not in self.made:
+                self.made[count] = self.gather(self.coarse, self.nodes(count, Nc), self.every)
+        return [self.made[count] for count in counts]
+
+    def gather(self, known: MeanField, rule: Rule, every: int) -> Sums:
+        """Gamma, int h h' (T, M', T, M') and int h (T, M'); int |h|^2 (T,) and int h of the rest: blocks of nodes."""
+        y, c, p = rule
+        T, M, rest = self.times.size, self.features, self.closure.target.size - self.features
+        gamma, second, mean = np.zeros((T * M, T * M)), np.zeros((T * M, T * M)), np.zeros(T * M)
+        square, mean_rest = np.zeros(T), np.zeros((T, rest))
+        size = max(64, min(BLOCK, HELD // (T * (M + rest))))
+        for low in range(0, c.size, size):
+            block = slice(low, low + size)
+            h, A, B = self.flow(self.closure, known, y[:, block], c[block], every, M)
+            used = h[:, :M].reshape(T * M, -1)
+            add_product(gamma, A.reshape(T * M, -1), np.repeat(p[block], A.shape[-1]) * B.reshape(T * M, -1))
+            add_product(second, used * p[block], used)
+            mean += used @ p[block]
+            square += np.einsum("tmq,tmq,q->t", h[:, M:], h[:, M:], p[block])
+            mean_rest += h[:, M:] @ p[block]
+        shape = (T, M, T, M)
+        return gamma.reshape(shape), second.reshape(shape), mean.reshape(T, M), square, mean_rest
+
+    def result(self, sums: Sums, width: int = WIDTH) -> Fluctuations:
+        """C and R from the sums over nodes."""
+        gamma, second, mean, square, mean_rest = sums
+        T, M = mean.shape
+        times = self.times
+        R = resolvent(gamma, times[1], width)
+        flat = R.reshape(T * M, T * M)
+        C = flat @ (second.reshape(T * M, T * M) - np.outer(mean, mean)) @ flat.T
+        C = (0.5 * (C + C.T)).reshape(T, M, T, M)
+        neglected = np.maximum(square - np.sum(mean_rest**2, axis=1), 0.0)
+        return Fluctuations(times, R, C, np.einsum("titj->tij", gamma), np.zeros(T), neglected, 0, 0)

@@ -6,11 +6,13 @@ and the threads share the rows of a product in slabs of fixed size.
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from functools import cache
 
 import numba
 import numpy as np
+import scipy.linalg  # noqa: F401  # brings a BLAS of its own, which must be there when libraries are looked for
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 Array = NDArray[np.floating]
 
@@ -19,7 +21,13 @@ SLAB = 128  # rows
 
 def one_blas_thread() -> AbstractContextManager[object]:
     """A context in which BLAS and LAPACK use one thread."""
-    return threadpool_limits(limits=1, user_api="blas")
+    return _libraries().limit(limits=1, user_api="blas")
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """The libraries that are loaded: looking for them takes 10 ms."""
+    return ThreadpoolController()
 
 
 def add_product(total: Array, left: Array, right: Array) -> None:

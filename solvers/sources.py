@@ -5,45 +5,106 @@ from numba import prange
 from numpy.typing import NDArray
 
 from particles import Closure, tangent_flow
+from particles.descent import basis_tables
 from particles.jit import kernel, parallel
+from particles.stencil import GROUP, WORK, gather_features, place
 from solvers.characteristics import MeanField
 
 Array = NDArray[np.floating]
 
 
-def sources(closure: Closure, field: MeanField, y: Array, c: Array, every: int) -> tuple[Array, Array, Array]:
-    """h : (T, M, Q), A and B : (T, M, Q, 2) of Q particles at every `every`-th step of the mean field.
+def sources(
+    closure: Closure, field: MeanField, y: Array, c: Array, every: int, features: int | None = None
+) -> tuple[Array, Array, Array]:
+    """h : (T, M, Q), A and B : (T, M', Q, N + 1) of Q particles at every `every`-th step of the mean field.
 
+    y, c : (N, Q) and (Q,).  features : M', the features whose A and B are wanted, all by default.
     Gamma(t, s) = sum_q p_q A[t, :, q] . B[s, :, q], the last axis being z = (y, c).
     """
     steps = field.field.shape[0] // field.tableau.stages
-    yt, ct, J = tangent_flow(y, c, field.field, field.dt, steps, field.tableau, every=every)
-    T, M = yt.shape[0], closure.target.size
-    h, A, B = np.empty((T, M, y.size)), np.empty((T, M, y.size, 2)), np.empty((T, M, y.size, 2))
-    _sources(yt, ct, J, closure.features, h, A, B)
+    yt, ct, J = tangent_flow(closure, y, c, field.field, field.dt, steps, field.tableau, every=every)
+    (T, N, Q), M = yt.shape, closure.target.size
+    some = M if features is None else features
+    h, A, B = np.empty((T, M, Q)), np.empty((T, some, Q, N + 1)), np.empty((T, some, Q, N + 1))
+    moving = 1.0 if closure.moving else 0.0
+    _sources(yt, ct, J, np.ascontiguousarray(closure.features.T), basis_tables(closure), moving, h, A, B)
     return h, A, B
 
 
 @parallel
-def _sources(y, c, J, features, h, A, B):
-    for t in prange(y.shape[0]):
-        M, L = features.shape
-        modes, slopes = np.empty(L), np.empty(L)
-        for q in range(y.shape[1]):
-            _modes(y[t, q], modes, slopes)
-            a, b, d, e = J[t, q, 0, 0], J[t, q, 0, 1], J[t, q, 1, 0], J[t, q, 1, 1]
-            scale = 1.0 / (a * e - b * d)
-            for m in range(M):
-                psi, slope = 0.0, 0.0
-                for l in range(L):
-                    psi += features[m, l] * modes[l]
-                    slope += features[m, l] * slopes[l]
-                slope *= c[t, q]
-                h[t, m, q] = c[t, q] * psi
-                A[t, m, q, 0] = slope * a + psi * d
-                A[t, m, q, 1] = slope * b + psi * e
-                B[t, m, q, 0] = scale * (e * slope - b * psi)
-                B[t, m, q, 1] = scale * (a * psi - d * slope)
+def _sources(y, c, J, features, tables, moving, h, A, B):
+    T, N, Q = y.shape
+    d = N + 1
+    groups = (Q + GROUP - 1) // GROUP
+    for task in prange(T * groups):
+        t, low = task // groups, (task % groups) * GROUP
+        count = min(GROUP, Q - low)
+        work, at = np.empty(WORK).reshape(-1, GROUP), np.empty((N, GROUP))
+        values, slopes = np.empty((4, features.shape[1])), np.empty((2, features.shape[0]))
+        inverse, gradient = np.empty((d, d)), np.empty(d)
+        for axis in range(N):
+            at[axis, :count] = y[t, axis, low : low + count]
+        if tables[0].shape[0] > 0:
+            place(at.reshape(-1), GROUP, count, tables[0], tables[1], work, 1)
+        for i in range(count):
+            q = low + i
+            if tables[0].shape[0] > 0:
+                gather_features(work, i, features, tables[0], values)
+            else:
+                _modes(at[0, i], slopes[0], slopes[1])
+                _contract(features, slopes, values)
+            _invert(J[t, q], inverse)
+            for m in range(h.shape[1]):
+                h[t, m, q] = c[t, q] * values[0, m]
+            for m in range(A.shape[1]):
+                for k in range(N):
+                    gradient[k] = moving * c[t, q] * values[4 - N + k, m]
+                gradient[N] = values[0, m]
+                for k in range(d):
+                    left, right = 0.0, 0.0
+                    for l in range(d):
+                        left += gradient[l] * J[t, q, l, k]
+                        right += inverse[k, l] * gradient[l]
+                    A[t, m, q, k] = left
+                    B[t, m, q, k] = right
+
+
+@kernel
+def _invert(matrix, inverse):
+    """Gauss-Jordan with the largest pivots, for a few rows."""
+    d = matrix.shape[0]
+    work = matrix.copy()
+    for i in range(d):
+        for j in range(d):
+            inverse[i, j] = 1.0 if i == j else 0.0
+    for k in range(d):
+        pivot = k
+        for i in range(k + 1, d):
+            if abs(work[i, k]) > abs(work[pivot, k]):
+                pivot = i
+        for j in range(d):
+            work[k, j], work[pivot, j] = work[pivot, j], work[k, j]
+            inverse[k, j], inverse[pivot, j] = inverse[pivot, j], inverse[k, j]
+        scale = 1.0 / work[k, k]
+        for j in range(d):
+            work[k, j] *= scale
+            inverse[k, j] *= scale
+        for i in range(d):
+            if i != k:
+                factor = work[i, k]
+                for j in range(d):
+                    work[i, j] -= factor * work[k, j]
+                    inverse[i, j] -= factor * inverse[k, j]
+
+
+@kernel
+def _contract(features, modes, values):
+    """psi and psi' into the rows 0 and 3 of values, from trig and its derivative."""
+    values[:] = 0.0
+    for l in range(features.shape[0]):
+        for m in range(features.shape[1]):
+            values[0, m] += features[l, m] * modes[0, l]
+            values[3, m] += features[l, m] * modes[1, l]
 
 
 @kernel

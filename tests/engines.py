@@ -2,7 +2,7 @@
 
 phi(x, y) = a_0 + 2 sum_k a_k cos k(x - y), k <= 3, a_k = 1/sqrt(1 + k^2), on the uniform circle, with
 f = 0.25 + 0.5 cos x - 0.2 cos 3x + 0.35 sin 2x. On the orthonormal e = (1, sqrt2 cos kx, sqrt2 sin kx) the features are
-psi(y) = scale trig(y). Nothing here comes from the code under test but the containers Closure, Grid, GridFeatures.
+psi(y) = scale trig(y). Nothing here comes from the code under test but the containers Closure and Grid.
 """
 
 import json
@@ -17,8 +17,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy import special
 
-from particles import Closure
-from solvers.grid import Grid, GridFeatures
+from particles import Closure, Trigonometric
+from solvers.grid import Axis, Grid, circle
 
 Array = NDArray[np.floating]
 
@@ -30,7 +30,7 @@ WAVES = np.array([0, 1, 2, 3, 1, 2, 3])  # k of each entry of trig(y)
 UNIT = 1 / np.sqrt(1.0 + WAVES**2)  # a_k
 SCALE = UNIT * np.where(WAVES == 0, 1.0, np.sqrt(2.0))
 TARGET = np.array([0.25, 0.5, 0.0, -0.2, 0.0, 0.35, 0.0])  # Fourier coefficients of f
-FLAT = Closure(np.diag(SCALE), TARGET / np.where(WAVES == 0, 1.0, np.sqrt(2.0)))
+FLAT = Closure(Trigonometric(MODES), np.diag(SCALE), TARGET / np.where(WAVES == 0, 1.0, np.sqrt(2.0)))
 REACH = np.sqrt(11.0)  # c has density ~ (1 - c^2/REACH^2)^4, standard deviation 1
 C_RANGE = (-3.9, 4.4)  # holds all but 1e-9 of the mass to t = 6
 
@@ -55,10 +55,10 @@ def phi_gradient(y: Array, c: Array) -> Array:
 
 
 def nodes(Ny: int, Nc: int) -> tuple[Array, Array, Array]:
-    """Quadrature of the initial density of `flat-fourier`: trapezoid in y, Gauss-Jacobi in c."""
+    """Quadrature of the initial density of `flat-fourier`: trapezoid in y (1, Q), Gauss-Jacobi in c."""
     u, w = special.roots_jacobi(Nc, 4.0, 4.0)
     y = np.arange(Ny) * (2 * np.pi / Ny)
-    return np.repeat(y, Nc), np.tile(REACH * u, Ny), np.tile(w / w.sum(), Ny) / Ny
+    return np.repeat(y, Nc)[None], np.tile(REACH * u, Ny), np.tile(w / w.sum(), Ny) / Ny
 
 
 def initial_density(c: Array) -> Array:
@@ -66,29 +66,28 @@ def initial_density(c: Array) -> Array:
     return 315 / (256 * REACH) * np.clip(1 - (c / REACH) ** 2, 0, None) ** 4 / (2 * np.pi)
 
 
+def flat_grid(Ny: int, Nc: int, c_range: tuple[float, float] = C_RANGE) -> Grid:
+    """The circle and a range of c in so many cells."""
+    return Grid((circle(Ny),), Axis(*c_range, Nc))
+
+
 def initial_averages(grid: Grid) -> Array:
     """Exact cell averages of the initial density of `flat-fourier`, by the antiderivative of the polynomial."""
     bump = np.polynomial.Polynomial([1, 0, -1]) ** 4
-    primitive = (315 / 256 * bump).integ()(np.clip(grid.c_edges / REACH, -1, 1))
-    return np.tile(np.diff(primitive) / (2 * np.pi * grid.dc), (grid.Ny, 1))
+    primitive = (315 / 256 * bump).integ()(np.clip(grid.c.edges / REACH, -1, 1))
+    return np.tile(np.diff(primitive) / (2 * np.pi * grid.c.width), (grid.Ny[0], 1))
 
 
-def features(grid: Grid) -> GridFeatures:
-    """The features of `flat-fourier` on a grid; the average of a mode over a cell is sinc(k dy/2) times its centre."""
-    sinc = np.sinc(WAVES * grid.dy / (2 * np.pi))
-    return GridFeatures(
-        averages=psi(grid.y) * sinc,
-        centres=psi(grid.y),
-        slopes=psi(grid.y, 1),
-        face_slopes=psi(grid.y_faces, 1),
-        weights=psi(grid.y) / sinc,
-    )
+def features(grid: Grid) -> Array:
+    """Padded cell averages of the features; that of a mode is sinc(k dy/2) times its value at the centre."""
+    edges = grid.y[0].padded_edges
+    return psi((edges[1:] + edges[:-1]) / 2) * np.sinc(WAVES * grid.dy / (2 * np.pi))
 
 
 def sample(seed: int, replicas: int, n: int) -> tuple[Array, Array]:
-    """Independent particles of the initial density of `flat-fourier`, y and c of shape (replicas, n)."""
+    """Independent particles of the initial density of `flat-fourier`, y (replicas, 1, n) and c (replicas, n)."""
     rng = np.random.default_rng(seed)
-    return rng.uniform(0, 2 * np.pi, (replicas, n)), REACH * (2 * rng.beta(5, 5, (replicas, n)) - 1)
+    return rng.uniform(0, 2 * np.pi, (replicas, 1, n)), REACH * (2 * rng.beta(5, 5, (replicas, n)) - 1)
 
 
 @cache

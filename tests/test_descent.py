@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from engines import FLAT, SCALE, TARGET, UNIT, WAVES, Array, orders, sample, threads, two_threads
+from engines import FLAT, TARGET, UNIT, Array, orders, psi, sample, threads, two_threads
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 
-from particles import EULER, RK4, Descent, Tableau, descend, descent
+from particles import EULER, RK4, Closure, Descent, Tableau, Trigonometric, descend, descent
 
 EPS = np.finfo(float).eps
 both_schemes = pytest.mark.parametrize("tableau", [EULER, RK4], ids=["euler", "rk4"])
@@ -14,8 +14,8 @@ both_schemes = pytest.mark.parametrize("tableau", [EULER, RK4], ids=["euler", "r
 
 def run(y: Array, c: Array, dt: float = 0.05, steps: int = 20, tableau: Tableau = RK4, keep: int = 0) -> Descent:
     """`flat-fourier` with equal weights, in place."""
-    weights = np.full(y.shape[1], 1 / y.shape[1])
-    return descend(y, c, weights, FLAT.coupling, FLAT.field[None], dt, steps, tableau, keep=keep)
+    weights = np.full(c.shape[1], 1 / c.shape[1])
+    return descend(FLAT, y, c, weights, dt, steps, tableau, keep=keep)
 
 
 # -- against the formula ------------------------------------------------------------------------------------------
@@ -61,60 +61,60 @@ def integrate(y: Array, c: Array, weights: Array, dt: float, steps: int, tableau
 def test_descent_is_equation_9_pair_by_pair(n: int, tableau: Tableau) -> None:
     y, c = sample(n, 1, n)
     weights = np.full(n, 1 / n)
-    expected = integrate(y[0], c[0], weights, 0.1, 10, tableau)
-    descend(y, c, weights, FLAT.coupling, FLAT.field[None], 0.1, 10, tableau)
-    assert_allclose(np.stack([y[0], c[0]]), expected, rtol=0, atol=1e-12)
+    expected = integrate(y[0, 0], c[0], weights, 0.1, 10, tableau)
+    descend(FLAT, y, c, weights, 0.1, 10, tableau)
+    assert_allclose(np.stack([y[0, 0], c[0]]), expected, rtol=0, atol=1e-12)
 
 
 @both_schemes
 def test_unequal_weights_take_the_place_of_1_over_n(tableau: Tableau) -> None:
     y, c = sample(1, 1, 300)
     weights = np.random.default_rng(2).dirichlet(np.ones(300))
-    expected = integrate(y[0], c[0], weights, 0.1, 10, tableau)
-    descend(y, c, weights, FLAT.coupling, FLAT.field[None], 0.1, 10, tableau)
-    assert_allclose(np.stack([y[0], c[0]]), expected, rtol=0, atol=1e-12)
+    expected = integrate(y[0, 0], c[0], weights, 0.1, 10, tableau)
+    descend(FLAT, y, c, weights, 0.1, 10, tableau)
+    assert_allclose(np.stack([y[0, 0], c[0]]), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("modes", [1, 2, 9])
 def test_any_number_of_modes_moves_particles_by_the_potential(modes: int) -> None:
-    """One Euler step with a random coupling and field: U summed mode by mode in numpy."""
+    """One Euler step with random features and target: U summed mode by mode in numpy."""
     rng = np.random.default_rng(modes)
     L = 2 * modes + 1
-    S, q = rng.standard_normal((L, L)), rng.standard_normal(L)
-    (y,), (c,) = sample(3, 1, 333)
+    T, b = rng.standard_normal((5, L)), rng.standard_normal(5)
+    ((y,),), (c,) = sample(3, 1, 333)
     k = np.concatenate([np.arange(modes + 1), np.arange(1, modes + 1)])
     shift = np.concatenate([np.zeros(modes + 1), np.full(modes, np.pi / 2)])
     values = np.cos(k * y[:, None] - shift)
     slopes = -k * np.sin(k * y[:, None] - shift)
-    u = S @ (c @ values / 333) + q
-    at = y[None].copy(), c[None].copy()
-    descend(*at, np.full(333, 1 / 333), S, q[None], 0.1, 1, EULER)
-    assert_allclose(at[0][0], y - 0.1 * c * (slopes @ u), rtol=0, atol=1e-12)
+    u = T.T @ (T @ (c @ values / 333) - b)
+    at = y[None, None].copy(), c[None].copy()
+    descend(Closure(Trigonometric(modes), T, b), *at, np.full(333, 1 / 333), 0.1, 1, EULER)
+    assert_allclose(at[0][0, 0], y - 0.1 * c * (slopes @ u), rtol=0, atol=1e-12)
     assert_allclose(at[1][0], c - 0.1 * (values @ u), rtol=0, atol=1e-12)
 
 
 @both_schemes
-def test_moments_and_kept_particles_are_those_along_the_way(tableau: Tableau) -> None:
+def test_coefficients_and_kept_particles_are_those_along_the_way(tableau: Tableau) -> None:
     y, c = sample(4, 3, 300)
     start_y, start_c = y.copy(), c.copy()
     weights = np.random.default_rng(5).dirichlet(np.ones(300))
-    whole = descend(y, c, weights, FLAT.coupling, FLAT.field[None], 0.1, 7, tableau, every=3, keep=5)
-    assert whole.moments.shape == (3, 7 * tableau.stages + 1, 7) and whole.y.shape == (3, 3, 5)
+    whole = descend(FLAT, y, c, weights, 0.1, 7, tableau, every=3, keep=5)
+    assert whole.coefficients.shape == (3, 7 * tableau.stages + 1, 7)
+    assert whole.y.shape == (3, 3, 1, 5) and whole.c.shape == (3, 3, 5)
     for i, steps in enumerate((0, 3, 6)):
         some_y, some_c = start_y.copy(), start_c.copy()
-        descend(some_y, some_c, weights, FLAT.coupling, FLAT.field[None], 0.1, steps, tableau)
-        assert_array_equal(whole.y[:, i], some_y[:, :5])
+        descend(FLAT, some_y, some_c, weights, 0.1, steps, tableau)
+        assert_array_equal(whole.y[:, i], some_y[..., :5])
         assert_array_equal(whole.c[:, i], some_c[:, :5])
-        phase = some_y[..., None] * WAVES - np.where(np.arange(7) > 3, np.pi / 2, 0)
-        expected = np.einsum("n,rn,rnl->rl", weights, some_c, np.cos(phase))
-        assert_allclose(whole.moments[:, steps * tableau.stages], expected, rtol=0, atol=1e-14)
+        expected = np.einsum("n,rn,rnl->rl", weights, some_c, psi(some_y[:, 0]))
+        assert_allclose(whole.coefficients[:, steps * tableau.stages], expected, rtol=0, atol=1e-14)
 
 
 # -- free particles -------------------------------------------------------------------------------------------------
 
 
-def given_potential(t: Array) -> Array:
-    """u(t) of U(y) = u(t) . trig(y), (..., 7)."""
+def given_residual(t: Array) -> Array:
+    """r(t) of U(y) = r(t) . psi(y), (..., 7)."""
     u = np.array([0.1, 0.4, -0.3, 0.1, 0.2, -0.2, 0.15])
     return np.asarray(u * np.cos(np.multiply.outer(t, np.arange(1, 8)) / 3))
 
@@ -122,20 +122,18 @@ def given_potential(t: Array) -> Array:
 def free(y: Array, c: Array, dt: float, steps: int, tableau: Tableau) -> Array:
     """Ends of free particles in the given potential, (2, n)."""
     t = (np.arange(steps)[:, None] + np.array(tableau.c)).ravel() * dt
-    y, c = y[None].copy(), c[None].copy()
-    descend(y, c, np.full(y.size, 1 / y.size), np.zeros((7, 7)), given_potential(t), dt, steps, tableau)
-    return np.concatenate([y, c])
+    y, c = y[None, None].copy(), c[None].copy()
+    descend(FLAT, y, c, np.full(y.size, 1 / y.size), dt, steps, tableau, field=given_residual(t))
+    return np.stack([y[0, 0], c[0]])
 
 
 def exact_free(y: Array, c: Array, final: float) -> Array:
     """The same by DOP853, and by U written with numpy's own cos and sin."""
-    shift = np.where(np.arange(7) > 3, np.pi / 2, 0)
 
     def velocity(t: float, z: Array) -> Array:
         y, c = z.reshape(2, -1)
-        u = given_potential(np.array(t))
-        phase = WAVES * y[:, None] - shift
-        return np.concatenate([c * ((WAVES * np.sin(phase)) @ u), -(np.cos(phase) @ u)])
+        r = given_residual(np.array(t))
+        return np.concatenate([-c * (psi(y, 1) @ r), -(psi(y) @ r)])
 
     solved = solve_ivp(velocity, (0, final), np.concatenate([y, c]), method="DOP853", rtol=1e-12, atol=1e-12)
     return np.asarray(solved.y[:, -1].reshape(2, -1))
@@ -143,7 +141,7 @@ def exact_free(y: Array, c: Array, final: float) -> Array:
 
 @pytest.mark.parametrize(("tableau", "steps"), [(EULER, 800), (RK4, 100)], ids=["euler", "rk4"])
 def test_free_particles_converge_to_the_exact_flow_at_the_order_of_the_scheme(tableau: Tableau, steps: int) -> None:
-    (y,), (c,) = sample(6, 1, 40)
+    ((y,),), (c,) = sample(6, 1, 40)
     exact = exact_free(y, c, 4.0)
     runs = [free(y, c, 4.0 / count, count, tableau) for count in (steps, 2 * steps, 4 * steps)]
     observed = orders([float(np.linalg.norm(end - exact)) for end in runs])
@@ -159,18 +157,18 @@ def test_free_particles_converge_to_the_exact_flow_at_the_order_of_the_scheme(ta
 @pytest.mark.parametrize("n", [1, 4, 64, 1024])
 def test_loss_decreases_along_every_replica(n: int) -> None:
     y, c = sample(7, 200, n)
-    moments = run(y, c, steps=120).moments[:, :: RK4.stages]
-    loss = 0.5 * np.sum((moments * SCALE - FLAT.target) ** 2, axis=-1)
+    coefficients = run(y, c, steps=120).coefficients[:, :: RK4.stages]
+    loss = 0.5 * np.sum((coefficients - FLAT.target) ** 2, axis=-1)
     assert np.all(np.diff(loss, axis=1) <= 4 * EPS)  # rounding of a sum of numbers below 1
 
 
 def test_permuting_the_particles_permutes_the_result() -> None:
     y, c = sample(8, 1, 600)
     order = np.random.default_rng(9).permutation(600)
-    shuffled = np.ascontiguousarray(y[:, order]), np.ascontiguousarray(c[:, order])
+    shuffled = np.ascontiguousarray(y[..., order]), np.ascontiguousarray(c[:, order])
     run(y, c)
     run(*shuffled)
-    assert_allclose(shuffled[0], y[:, order], rtol=0, atol=1e-13)
+    assert_allclose(shuffled[0], y[..., order], rtol=0, atol=1e-13)
     assert_allclose(shuffled[1], c[:, order], rtol=0, atol=1e-13)
 
 
@@ -185,8 +183,8 @@ def test_bits_do_not_depend_on_the_number_of_threads(replicas: int, n: int, tabl
     for count in (1, 2):
         y, c = sample(10, replicas, n)
         with threads(count):
-            moments = run(y, c, steps=5, tableau=tableau).moments
-        results.append((y, c, moments))
+            coefficients = run(y, c, steps=5, tableau=tableau).coefficients
+        results.append((y, c, coefficients))
     for one, two in zip(*results, strict=True):
         assert_array_equal(one, two)
 
@@ -195,10 +193,10 @@ def test_bits_do_not_depend_on_the_number_of_threads(replicas: int, n: int, tabl
 def test_rows_of_a_batch_are_the_runs_alone(n: int) -> None:
     y, c = sample(11, 5, n)
     alone_y, alone_c = y.copy(), c.copy()
-    moments = run(y, c, steps=5).moments
+    coefficients = run(y, c, steps=5).coefficients
     for low, high in ((0, 1), (1, 3), (3, 5)):
-        some = run(alone_y[low:high], alone_c[low:high], steps=5).moments
-        assert_array_equal(some, moments[low:high])
+        some = run(alone_y[low:high], alone_c[low:high], steps=5).coefficients
+        assert_array_equal(some, coefficients[low:high])
     assert_array_equal(alone_y, y)
     assert_array_equal(alone_c, c)
 
@@ -208,8 +206,8 @@ def test_a_replica_spread_over_threads_has_the_bits_of_one_on_a_core(monkeypatch
     for large in (1, 10**9):
         monkeypatch.setattr(descent, "LARGE", large)
         y, c = sample(12, 2, 9000)  # three chunks of blocks
-        moments = run(y, c, steps=5, keep=4)
-        results.append((y, c, moments.moments, moments.y, moments.c))
+        left = run(y, c, steps=5, keep=4)
+        results.append((y, c, left.coefficients, left.y, left.c))
     for spread, single in zip(*results, strict=True):
         assert_array_equal(spread, single)
 
@@ -222,20 +220,20 @@ def test_a_replica_spread_over_threads_has_the_bits_of_one_on_a_core(monkeypatch
     [
         ({"c": np.zeros((1, 5))}, "do not fit"),
         ({"weights": np.ones(3)}, "do not fit"),
-        ({"coupling": np.zeros((7, 5))}, "do not fit"),
+        ({"y": np.zeros((1, 2, 4))}, "do not fit"),
+        ({"y": np.zeros((1, 1, 8))[..., ::2]}, "contiguous"),
         ({"field": np.zeros((3, 7))}, "field"),
         ({"field": np.zeros(7)}, "field"),
         ({"keep": 5}, "keep"),
-        ({"coupling": np.zeros((1, 1)), "field": np.zeros((1, 1))}, "3 modes"),
+        ({"closure": Closure(Trigonometric(0), np.ones((1, 1)), np.zeros(1))}, "3 functions"),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(change: dict[str, object], message: str) -> None:
     arguments: dict[str, object] = {
-        "y": np.zeros((1, 4)),
+        "closure": FLAT,
+        "y": np.zeros((1, 1, 4)),
         "c": np.zeros((1, 4)),
         "weights": np.full(4, 0.25),
-        "coupling": np.zeros((7, 7)),
-        "field": np.zeros((1, 7)),
         "dt": 0.1,
         "steps": 2,
         "tableau": RK4,

@@ -10,15 +10,16 @@ from unittest.mock import patch
 import numba
 import numpy as np
 import pytest
-from engines import FLAT, REACH, ROOT, Array, features, initial_averages, orders, psi, sample, threads, two_threads
+from engines import FLAT, ROOT, Array, orders, psi, sample, threads, two_threads
 from numpy.testing import assert_allclose, assert_array_equal
 
-from liouville.problem import Problem
-from liouville.runfile import load
 from particles import (
     EULER,
     RK4,
+    Closure,
+    Splines,
     Tableau,
+    Trigonometric,
     chunks,
     derivative_matrix,
     descend,
@@ -29,10 +30,9 @@ from particles import (
     trig,
     trig_derivative,
 )
-from particles.block import BLOCK, COS, COS_SERIES, SCRATCH, SIN, SIN_SERIES, STAGE_Y, TILE, sincos
+from particles.block import AT, COS_SERIES, ROWS, SCRATCH, SIN_SERIES, sincos
+from particles.tiles import BLOCK, COS, SIN
 from solvers.characteristics import mean_field
-from solvers.finite_volume import FiniteVolume
-from solvers.grid import Grid
 from solvers.sources import sources
 
 EPS = np.finfo(float).eps
@@ -43,8 +43,8 @@ def block_sincos(y: Array) -> tuple[Array, Array]:
     cos, sin = np.empty_like(y), np.empty_like(y)
     for low in range(0, y.size, BLOCK):
         some = y[low : low + BLOCK]
-        tile, scratch = np.full(TILE, np.nan), np.full(SCRATCH, np.nan)
-        scratch[STAGE_Y : STAGE_Y + some.size] = some
+        tile, scratch = np.full(ROWS * BLOCK, np.nan), np.full(SCRATCH, np.nan)
+        scratch[AT : AT + some.size] = some
         sincos(tile, scratch, some.size, SIN_SERIES, COS_SERIES)
         cos[low : low + BLOCK] = tile[COS : COS + some.size]
         sin[low : low + BLOCK] = tile[SIN : SIN + some.size]
@@ -80,11 +80,23 @@ def test_derivative_matrix_differentiates_the_modes() -> None:
 
 
 def test_closure_of_flat_fourier_is_the_closed_form() -> None:
+    from liouville.problem import Problem
+    from liouville.runfile import load
+
     closure = Problem.build(load("flat-fourier").problem).closure
     assert_allclose(closure.features, FLAT.features, rtol=0, atol=1e-14)
     assert_allclose(closure.target, FLAT.target, rtol=0, atol=1e-15)
     y = np.linspace(0, 6, 5)
-    assert_allclose(closure.coefficients(trig(y, closure.modes)), psi(y), rtol=0, atol=1e-14)
+    assert_allclose(closure.evaluate(y[None]), psi(y), rtol=0, atol=1e-14)
+
+
+def test_closure_differentiates_its_features() -> None:
+    y = np.linspace(-3, 9, 7)
+    assert_allclose(FLAT.evaluate(y[None]), psi(y), rtol=0, atol=1e-14)
+    assert_allclose(FLAT.gradients(y[None])[:, 0], psi(y, 1), rtol=0, atol=1e-14)
+    assert_allclose(FLAT.hessians(y[None])[:, 0, 0], psi(y, 2), rtol=0, atol=1e-13)
+    with pytest.raises(ValueError, match="do not fit"):
+        Closure(Trigonometric(2), FLAT.features, FLAT.target)
 
 
 @pytest.mark.parametrize(("tableau", "order"), [(EULER, 1), (RK4, 4)], ids=["euler", "rk4"])
@@ -154,7 +166,7 @@ def test_map_rows_has_the_same_bits_for_every_batch_and_number_of_threads() -> N
 
 
 def field(dt: float, steps: int, tableau: Tableau = RK4) -> Array:
-    """Some potential that changes in time, at every stage: (steps * stages, 7)."""
+    """Some residual that changes in time, at every stage: (steps * stages, 7)."""
     t = (np.arange(steps)[:, None] + np.array(tableau.c)).ravel() * dt
     u = np.array([0.1, 0.4, -0.3, 0.1, 0.2, -0.2, 0.15])
     return u * np.cos(np.multiply.outer(t, np.arange(1, 8)) / 3)
@@ -162,25 +174,25 @@ def field(dt: float, steps: int, tableau: Tableau = RK4) -> Array:
 
 def discrete_flow(y: Array, c: Array, dt: float, steps: int) -> Array:
     """Ends of free particles by `descend`, (2, Q)."""
-    y, c = y[None].copy(), c[None].copy()
-    descend(y, c, np.full(y.size, 1 / y.size), np.zeros((7, 7)), field(dt, steps), dt, steps, RK4)
-    return np.stack([y[0], c[0]])
+    y, c = y[None, None].copy(), c[None].copy()
+    descend(FLAT, y, c, np.full(y.size, 1 / y.size), dt, steps, RK4, field=field(dt, steps))
+    return np.stack([y[0, 0], c[0]])
 
 
 def test_tangent_flow_moves_its_particles_as_descend_does() -> None:
-    (y,), (c,) = sample(5, 1, 300)
-    yt, ct, _ = tangent_flow(y, c, field(0.05, 40), 0.05, 40, RK4, every=8)
-    assert yt.shape == (6, 300)
+    ((y,),), (c,) = sample(5, 1, 300)
+    yt, ct, _ = tangent_flow(FLAT, y[None], c, field(0.05, 40), 0.05, 40, RK4, every=8)
+    assert yt.shape == (6, 1, 300)
     for i in range(6):
         expected = discrete_flow(y, c, 0.05, 8 * i)
         # rounding: 160 stages of a few eps each, stretched at most ten times
-        assert_allclose(np.stack([yt[i], ct[i]]), expected, rtol=0, atol=1e-12)
+        assert_allclose(np.stack([yt[i, 0], ct[i]]), expected, rtol=0, atol=1e-12)
 
 
 def test_tangent_flow_is_the_exact_derivative_of_the_discrete_flow() -> None:
-    (y,), (c,) = sample(6, 1, 100)
+    ((y,),), (c,) = sample(6, 1, 100)
     dt, steps, h = 0.2, 10, 1e-3  # so long a step that the derivative of the exact flow would not do
-    J = tangent_flow(y, c, field(dt, steps), dt, steps, RK4)[2][-1]
+    J = tangent_flow(FLAT, y[None], c, field(dt, steps), dt, steps, RK4)[2][-1]
 
     def differences(h: float) -> Array:
         by_y = discrete_flow(y + h, c, dt, steps) - discrete_flow(y - h, c, dt, steps)
@@ -194,20 +206,19 @@ def test_tangent_flow_is_the_exact_derivative_of_the_discrete_flow() -> None:
     atol = np.max(np.abs(twice - once[1])) + 8 * EPS / (h / 4)
     assert atol < 1e-8
     assert_allclose(J, twice, rtol=0, atol=atol)
-    exact = tangent_flow(y, c, field(dt / 8, 8 * steps), dt / 8, 8 * steps, RK4)[2][-1]
+    exact = tangent_flow(FLAT, y[None], c, field(dt / 8, 8 * steps), dt / 8, 8 * steps, RK4)[2][-1]
     assert np.max(np.abs(J - exact)) > 100 * atol  # the test tells the discrete flow from the exact one
 
 
 def test_volumes_change_by_the_integral_of_the_divergence() -> None:
     """det J = exp int div dt, div(-c U', -U) = -c U'', by Simpson's rule; both sides err at fourth order."""
-    (y,), (c,) = sample(7, 1, 50)
+    ((y,),), (c,) = sample(7, 1, 50)
 
     def mismatch(steps: int) -> float:
         dt = 2.0 / steps
-        yt, ct, J = tangent_flow(y, c, field(dt, steps), dt, steps, RK4)
+        yt, ct, J = tangent_flow(FLAT, y[None], c, field(dt, steps), dt, steps, RK4)
         at = field(dt, steps + 1)[:: RK4.stages]
-        k = np.array([0, 1, 2, 3, 1, 2, 3])
-        divergence = np.einsum("tql,tl->tq", trig(yt, 3) * k**2, at) * ct
+        divergence = -np.einsum("tql,tl->tq", psi(yt[:, 0], 2), at) * ct
         simpson = np.full(steps + 1, 2.0)
         simpson[1::2], simpson[0], simpson[-1] = 4.0, 1.0, 1.0
         return float(np.max(np.abs(np.log(np.linalg.det(J[-1])) - simpson @ divergence * dt / 3)))
@@ -219,41 +230,41 @@ def test_volumes_change_by_the_integral_of_the_divergence() -> None:
 
 @two_threads
 def test_tangent_flow_has_the_same_bits_for_every_number_of_threads() -> None:
-    (y,), (c,) = sample(8, 1, 501)
-    both = tangent_flow(y, c, field(0.05, 20), 0.05, 20, RK4)
+    ((y,),), (c,) = sample(8, 1, 501)
+    both = tangent_flow(FLAT, y[None], c, field(0.05, 20), 0.05, 20, RK4)
     with threads(1):
-        one = tangent_flow(y, c, field(0.05, 20), 0.05, 20, RK4)
+        one = tangent_flow(FLAT, y[None], c, field(0.05, 20), 0.05, 20, RK4)
     for ours, theirs in zip(one, both, strict=True):
         assert_array_equal(ours, theirs)
 
 
 def every_kernel() -> dict[str, Array]:
     """A little of everything that is compiled, on sizes that do not divide the blocks."""
-    y, c = sample(9, 2, 260)
-    run = descend(y, c, np.full(260, 1 / 260), FLAT.coupling, FLAT.field[None], 0.1, 2, RK4, keep=3)
-    with patch.object(descent, "LARGE", 1):
-        spread = descend(y.copy(), c.copy(), np.full(260, 1 / 260), FLAT.coupling, FLAT.field[None], 0.1, 1, EULER)
-    grid = Grid(36, 12, -1.5 * REACH, 1.5 * REACH)
-    schemes = [FiniteVolume(grid, features(grid), FLAT.target, limiter=limiter, tail=1.0) for limiter in (True, False)]
-    frames = [scheme.solve(initial_averages(grid), np.array([1e-3]))[-1] for scheme in schemes]
-    known = mean_field(FLAT, (y[0], c[0], np.full(260, 1 / 260)), 0.1, 2, EULER)
-    h, A, B = sources(FLAT, known, y[0, :5], c[0, :5], 1)
     rows = np.cos(np.arange(60.0)).reshape(4, 15)
-    return {
-        "y": y,
-        "c": c,
-        "moments": run.moments,
-        "kept": run.y,
-        "spread": spread.moments,
-        "limited": frames[0].density,
-        "unlimited": frames[1].density,
-        "coefficients": frames[0].coefficients,
-        "dissipated": np.array([frames[0].dissipated]),
-        "mapped": map_rows(rows[:2], rows),
-        "h": h,
-        "A": A,
-        "B": B,
-    }
+    results = {"mapped": map_rows(rows[:2], rows)}
+    weights = np.full(70, 1 / 70)
+    for closure in (FLAT, *map(splines, (1, 2, 3))):
+        N = closure.dimension
+        y, c = sample(9, 2, 70 * N)
+        y = 0.3 * y.reshape(2, N, 70)
+        c = c[:, :70].copy()
+        name = f"{type(closure.basis).__name__} {N}: "
+        run = descend(closure, y, c, weights, 0.1, 1, RK4, keep=3)
+        with patch.object(descent, "LARGE", 1):
+            spread = descend(closure, y.copy(), c.copy(), weights, 0.1, 1, EULER)
+        known = mean_field(closure, (y[0], c[0], weights), 0.1, 2, EULER)
+        h, A, B = sources(closure, known, y[0, :, :5], c[0, :5], 1)
+        results |= {name + "y": y, name + "c": c, name + "coefficients": run.coefficients, name + "kept": run.y}
+        results |= {name + "left": run.left, name + "spread": spread.coefficients, name + "h": h, name + "A": A}
+        results |= {name + "B": B}
+    return results
+
+
+def splines(N: int) -> Closure:
+    """Some features on a coarse mesh, of which a few particles leave the box."""
+    basis = Splines((-0.5,) * N, (0.6,) * N, (3,) * N)
+    features = np.cos(np.arange(3.0 * basis.size)).reshape(3, -1)
+    return Closure(basis, features / 5, np.array([0.1, -0.2, 0.3]))
 
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
