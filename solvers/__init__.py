@@ -1,5 +1,5 @@
 """The deterministic engine: finite volumes, characteristics, fluctuation theory. It knows features, not units."""
 
-from solvers.grid import Grid, GridFeatures
+from solvers.grid import Axis, Grid, circle
 
-__all__ = ["Grid", "GridFeatures"]
+__all__ = ["Axis", "Grid", "circle"]

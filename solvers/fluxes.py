@@ -1,243 +1,107 @@
-"""The compiled right-hand side of the finite volumes: one stage of the time stepper in one parallel pass.
+"""Fluxes through the faces of the finite volumes, for many rows at a call: short rows cost no calls.
 
-Rows of constant y are contiguous in c, with GHOST empty cells on either side. A chunk of rows computes its fluxes (and
-those of the rows next to it, again) in its own scratch, so a stage needs one parallel region and its bits do not depend
-on the number of threads.
+Loops over a row run from 0 to `run` and index flat arrays by unsigned offsets, for which numba adds no check for
+wrapping around. No such loop has more than eight pairs of rows to tell apart: beyond that the compiler gives up
+vectorising it.
+
+With the limiter, what is kept of a flux is its difference to the upwind flux (the antidiffusive flux), which is the
+same sum with other weights of the two cells at the face; the upwind flux is found again where it is needed.
 """
 
 import numpy as np
-from numba import prange
 
-from particles.jit import kernel, parallel, reduction
+from particles.jit import kernel
+from solvers.grid import PAD
+from solvers.rows import ONE, in_register, in_scratch
 
-GHOST = 3
-ROWS = 32  # rows of y in a chunk
-
-
-@kernel
-def _face(p, a2, a1, a0, b0, b1, b2, upwind):
-    """rho on the face between a0 and b0: sixth-order average, made fifth-order upwind by `upwind` = sign of v."""
-    for j in range(p.size):
-        centred = 37.0 * (a0[j] + b0[j]) - 8.0 * (a1[j] + b1[j]) + (a2[j] + b2[j])
-        jump = 10.0 * (a0[j] - b0[j]) - 5.0 * (a1[j] - b1[j]) + (a2[j] - b2[j])
-        p[j] = (centred + upwind[j] * jump) * (1.0 / 60.0)
+WHOLE = 37.0, 10.0  # weights of the sum and of the difference of the two cells, times 60
+ANTIDIFFUSIVE = 7.0, -20.0  # without the upwind flux, which has 30 of either
 
 
 @kernel
-def _y_flux(flux, low, p, at, after, at_up, after_up, at_down, after_down, c, dU, dc, corrected):
-    """High-order flux minus upwind flux (in `flux`) and the upwind flux (in `low`) through a y-face."""
-    shift = corrected * dc / 48.0
-    for j in range(c.size):
-        v = -dU * c[j]
-        upwind = max(v, 0.0) * at[j] + min(v, 0.0) * after[j]
-        slope = (at_up[j] + after_up[j]) - (at_down[j] + after_down[j])  # 4 dc d_c rho
-        low[j] = upwind
-        flux[j] = v * p[j] - dU * shift * slope - upwind
-
-
-@kernel
-def _c_flux(flux, low, p, here, up, next_here, next_up, last_here, last_up, U, dU, dy, corrected):
-    """The same through the c-faces between cells `here` and `up` of a row."""
-    shift = corrected * dy / 48.0
-    v = -U
-    v_plus, v_minus = max(v, 0.0), min(v, 0.0)
-    for j in range(p.size):
-        upwind = v_plus * here[j] + v_minus * up[j]
-        slope = (next_here[j] + next_up[j]) - (last_here[j] + last_up[j])  # 4 dy d_y rho
-        low[j] = upwind
-        flux[j] = v * p[j] - dU * shift * slope - upwind
-
-
-@kernel
-def _donor(share, rho, left, right, down, up, left_low, right_low, down_low, up_low, dt, dy, dc):
-    """The share of its outgoing antidiffusive fluxes that a cell can give and stay positive."""
-    for j in range(rho.size):
-        after = rho[j] - dt * ((right_low[j] - left_low[j]) / dy + (up_low[j] - down_low[j]) / dc)
-        out = (max(right[j], 0.0) - min(left[j], 0.0)) / dy + (max(up[j], 0.0) - min(down[j], 0.0)) / dc
-        share[j] = max(0.0, min(1.0, after / (dt * out + 1e-300)))
-
-
-@kernel
-def _limit(flux, low, here, there):
-    """Upwind flux plus what the donor can give of the antidiffusive flux."""
-    for j in range(flux.size):
-        flux[j] = low[j] + flux[j] * (here[j] if flux[j] > 0.0 else there[j])
-
-
-@kernel
-def _add(flux, low):
-    for j in range(flux.size):
-        flux[j] += low[j]
-
-
-@kernel
-def _divergence(out, left, right, down, up, dy, dc):
-    """L = -div F."""
-    for j in range(out.size):
-        out[j] = (left[j] - right[j]) / dy + (down[j] - up[j]) / dc
-
-
-@kernel
-def _accumulate(out, coefficient, values):
-    for j in range(out.size):
-        out[j] += coefficient * values[j]
-
-
-@parallel
-def advance(
-    registers,
-    source,
-    target,
-    coefficients,
-    step,
-    keep_slope,
-    euler_step,
-    U,
-    dU,
-    dU_faces,
-    c,
-    dy,
-    dc,
-    corrected,
-    limiter,
-):
-    """registers[target] = sum_k coefficients[k] registers[k] + step L(registers[source]).
-
-    registers : (K, Ny, Nc + 2 GHOST); with `keep_slope`, L is left in the last one.
-    U, dU, dU_faces : (Ny,), cell averages of U, U' at centres and at right faces.  c : (Nc,).
+def y_fluxes(room, registers, source, a, first, last, index, rows, layout, velocities, weights, corrected):
+    """-c <dU> times rho through the right faces along a: sixth-order average, made fifth-order upwind; minus the shear,
+    (dc^2/12) <dU> d_c rho: an average of a product.
     """
-    Ny, Nc = registers.shape[1], c.size
-    for chunk in prange((Ny + ROWS - 1) // ROWS):
-        start, stop = chunk * ROWS, min((chunk + 1) * ROWS, Ny)
-        size = stop - start
-        # local row l stands for row start + l - 2: two more rows on the left and one on the right
-        fluxes = np.zeros(
-            (4, size + 4, Nc + 2)
-        )  # y-flux, its upwind part, c-flux, its upwind part; c-face j - 1/2 at j
-        share = np.ones((size + 4, Nc))
-        p = np.empty(Nc)
-        sign = np.empty(Nc)
-        rho = registers[source]
-        for l in range(size + 3):
-            i = (start + l - 2) % Ny
-            last, after = rho[(i - 1) % Ny], rho[(i + 1) % Ny]
-            row = rho[i]
-            for j in range(Nc):
-                sign[j] = np.sign(-dU_faces[i] * c[j])
-            cells = slice(GHOST, GHOST + Nc)
-            _face(
-                p,
-                rho[(i - 2) % Ny][cells],
-                last[cells],
-                row[cells],
-                after[cells],
-                rho[(i + 2) % Ny][cells],
-                rho[(i + 3) % Ny][cells],
-                sign,
-            )
-            _y_flux(
-                fluxes[0, l, :Nc],
-                fluxes[1, l, :Nc],
-                p,
-                row[cells],
-                after[cells],
-                row[GHOST + 1 : GHOST + 1 + Nc],
-                after[GHOST + 1 : GHOST + 1 + Nc],
-                row[GHOST - 1 : GHOST - 1 + Nc],
-                after[GHOST - 1 : GHOST - 1 + Nc],
-                c,
-                dU_faces[i],
-                dc,
-                corrected,
-            )
-            sign[:] = np.sign(-U[i])
-            inner = Nc - 1
-            _face(
-                p[:inner],
-                row[GHOST - 2 : GHOST - 2 + inner],
-                row[GHOST - 1 : GHOST - 1 + inner],
-                row[GHOST : GHOST + inner],
-                row[GHOST + 1 : GHOST + 1 + inner],
-                row[GHOST + 2 : GHOST + 2 + inner],
-                row[GHOST + 3 : GHOST + 3 + inner],
-                sign,
-            )
-            _c_flux(
-                fluxes[2, l, 1:Nc],
-                fluxes[3, l, 1:Nc],
-                p[:inner],
-                row[GHOST : GHOST + inner],
-                row[GHOST + 1 : GHOST + 1 + inner],
-                after[GHOST : GHOST + inner],
-                after[GHOST + 1 : GHOST + 1 + inner],
-                last[GHOST : GHOST + inner],
-                last[GHOST + 1 : GHOST + 1 + inner],
-                U[i],
-                dU[i],
-                dy,
-                corrected,
-            )
-        if limiter:
-            for l in range(1, size + 3):
-                i = (start + l - 2) % Ny
-                _donor(
-                    share[l],
-                    rho[i][GHOST : GHOST + Nc],
-                    fluxes[0, l - 1, :Nc],
-                    fluxes[0, l, :Nc],
-                    fluxes[2, l, :Nc],
-                    fluxes[2, l, 1 : Nc + 1],
-                    fluxes[1, l - 1, :Nc],
-                    fluxes[1, l, :Nc],
-                    fluxes[3, l, :Nc],
-                    fluxes[3, l, 1 : Nc + 1],
-                    euler_step,
-                    dy,
-                    dc,
-                )
-            for l in range(1, size + 2):
-                _limit(fluxes[0, l, :Nc], fluxes[1, l, :Nc], share[l], share[l + 1])
-                _limit(fluxes[2, l, 1:Nc], fluxes[3, l, 1:Nc], share[l][: Nc - 1], share[l][1:])
-        else:
-            for l in range(1, size + 2):
-                _add(fluxes[0, l, :Nc], fluxes[1, l, :Nc])
-                _add(fluxes[2, l, 1:Nc], fluxes[3, l, 1:Nc])
-        for l in range(2, size + 2):
-            i = start + l - 2
-            _divergence(
-                p,
-                fluxes[0, l - 1, :Nc],
-                fluxes[0, l, :Nc],
-                fluxes[2, l, :Nc],
-                fluxes[2, l, 1 : Nc + 1],
-                dy,
-                dc,
-            )
-            total = sign  # its first use is over
-            for j in range(Nc):
-                total[j] = step * p[j]
-            for k in range(coefficients.size):
-                if coefficients[k] != 0.0:
-                    _accumulate(total, coefficients[k], registers[k, i, GHOST : GHOST + Nc])
-            if keep_slope:
-                registers[registers.shape[0] - 1, i, GHOST : GHOST + Nc] = p
-            registers[target, i, GHOST : GHOST + Nc] = total
-
-
-@reduction
-def _row(rho, c, dc):
-    m0, m1, m2 = 0.0, 0.0, 0.0
-    for j in range(c.size):
-        m0 += rho[j]
-        m1 += c[j] * rho[j]
-        m2 += c[j] * c[j] * rho[j]
-    return m0 * dc, m1 * dc, m2 * dc
+    near, faces, c = layout.near, velocities.faces, rows.c
+    outside, n, (main, jump) = near.shape[2], np.uint64(rows.run), weights
+    for local in range(first, last):
+        i = index[local]
+        out = in_scratch(rows, a, rows.place[local])
+        dU = faces[a, i] if i < outside else 0.0
+        if dU == 0.0:
+            for j in range(n):
+                room[out + j] = 0.0
+            continue
+        a0, b0 = in_register(rows, source, i), in_register(rows, source, near[a, PAD + 1, i])
+        a1, b1 = in_register(rows, source, near[a, PAD - 1, i]), in_register(rows, source, near[a, PAD + 2, i])
+        a2, b2 = in_register(rows, source, near[a, PAD - 2, i]), in_register(rows, source, near[a, PAD + 3, i])
+        speed, shear = -dU / 60.0, corrected * dU * layout.dc / 48.0
+        for j in range(n):
+            v = speed * c[j]
+            x0, y0 = registers[a0 + j], registers[b0 + j]
+            x1, y1 = registers[a1 + j], registers[b1 + j]
+            x2, y2 = registers[a2 + j], registers[b2 + j]
+            up = registers[a0 + ONE + j] + registers[b0 + ONE + j]
+            down = registers[a0 - ONE + j] + registers[b0 - ONE + j]
+            centred = main * (x0 + y0) - 8.0 * (x1 + y1) + (x2 + y2)
+            upwind = jump * (x0 - y0) - 5.0 * (x1 - y1) + (x2 - y2)
+            room[out + j] = (v * centred + abs(v) * upwind) - shear * (up - down)
 
 
 @kernel
-def row_moments(rho, c, dc):
-    """(3, Ny): int rho dc, int c rho dc (exact up to the tails: the midpoint error telescopes) and sum c^2 rho dc."""
-    moments = np.empty((3, rho.shape[0]))
-    for i in range(rho.shape[0]):
-        moments[0, i], moments[1, i], moments[2, i] = _row(rho[i][GHOST : GHOST + c.size], c, dc)
-    return moments
+def cross_fluxes(room, registers, source, a, b, first, last, index, rows, layout, velocities, corrected):
+    """Take from the fluxes along a their average of a product in the direction b of y, (h_b^2/12) c d_b dU d_b rho."""
+    near, cross, c = layout.near, velocities.cross, rows.c
+    outside, n = near.shape[2], np.uint64(rows.run)
+    for local in range(first, last):
+        i = index[local]
+        if i == outside or cross[a, b, i] == 0.0:
+            continue
+        out = in_scratch(rows, a, rows.place[local])
+        left, right = near[b, PAD - 1, i], near[b, PAD + 1, i]
+        next_left = near[a, PAD + 1, left] if left < outside else outside
+        next_right = near[a, PAD + 1, right] if right < outside else outside
+        a0, a1 = in_register(rows, source, left), in_register(rows, source, next_left)
+        b0, b1 = in_register(rows, source, right), in_register(rows, source, next_right)
+        factor = corrected * cross[a, b, i] * layout.widths[b] / 48.0
+        for j in range(n):
+            difference = (registers[b0 + j] + registers[b1 + j]) - (registers[a0 + j] + registers[a1 + j])
+            room[out + j] -= factor * c[j] * difference
+
+
+@kernel
+def c_fluxes(room, registers, source, first, last, index, rows, layout, velocities, weights, corrected):
+    """The same through c-faces, where the velocity is -<U>; there is no flux through the ends."""
+    near, slopes, N = layout.near, velocities.slopes, layout.dimension
+    outside, n, (main, jump) = near.shape[2], np.uint64(rows.run), weights
+    two, three = ONE + ONE, ONE + ONE + ONE
+    for local in range(first, last):
+        i = index[local]
+        if i == outside:
+            continue
+        out = in_scratch(rows, N, rows.place[local])
+        row = in_register(rows, source, i)
+        left = in_register(rows, source, near[0, PAD - 1, i])
+        right = in_register(rows, source, near[0, PAD + 1, i])
+        v = -velocities.average[i] / 60.0
+        speed, shear = abs(v), corrected * slopes[0, i] * layout.widths[0] / 48.0
+        for j in range(n):
+            x0, y0 = registers[row + j], registers[row + ONE + j]
+            x1, y1 = registers[row - ONE + j], registers[row + two + j]
+            x2, y2 = registers[row - two + j], registers[row + three + j]
+            up = registers[right + j] + registers[right + ONE + j]
+            down = registers[left + j] + registers[left + ONE + j]
+            centred = main * (x0 + y0) - 8.0 * (x1 + y1) + (x2 + y2)
+            upwind = jump * (x0 - y0) - 5.0 * (x1 - y1) + (x2 - y2)
+            room[out + j] = (v * centred + speed * upwind) - shear * (up - down)
+        for a in range(1, N):
+            left = in_register(rows, source, near[a, PAD - 1, i])
+            right = in_register(rows, source, near[a, PAD + 1, i])
+            shear = corrected * slopes[a, i] * layout.widths[a] / 48.0
+            for j in range(n):
+                up = registers[right + j] + registers[right + ONE + j]
+                down = registers[left + j] + registers[left + ONE + j]
+                room[out + j] -= shear * (up - down)
+        room[out - ONE] = 0.0
+        room[out + np.uint64(rows.Nc - 1)] = 0.0
