@@ -13,13 +13,21 @@ from liouville.neighbours import require_neighbours
 
 if TYPE_CHECKING:
     from liouville.api import compare, open, resume, simulate, solve
+    from liouville.densities import Density
     from liouville.problem import Problem
     from liouville.results import Run
+    from liouville.units import Unit
     from liouville.verdicts import Verdict
 
-__all__ = ["Problem", "Run", "Verdict", "compare", "open", "resume", "simulate", "solve"]
+__all__ = ["Density", "Problem", "Run", "Unit", "Verdict", "compare", "open", "resume", "simulate", "solve"]
 
-HOMES = {"Problem": "problem", "Run": "results", "Verdict": "verdicts"}  # the others are commands, in api
+HOMES = {
+    "Density": "densities",
+    "Problem": "problem",
+    "Run": "results",
+    "Unit": "units",
+    "Verdict": "verdicts",
+}  # the others are commands, in api
 
 
 def __getattr__(name: str) -> Any:

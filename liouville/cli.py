@@ -15,6 +15,7 @@ from liouville.neighbours import require_neighbours
 
 if TYPE_CHECKING:
     from liouville.results import Run
+    from liouville.runfile import RunFile
     from liouville.verdicts import Verdict
 
 FINE, REJECTED, UNUSABLE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -86,6 +87,31 @@ def simulate(runfile: RunFileName, output: Output = None, force: Force = False) 
 
 
 @app.command()
+def convergence(runfile: RunFileName, output: Output = None, force: Force = False) -> int:
+    """A convergence study: errors of f_0 against cells and seconds, for both schemes, with and without their parts."""
+    from liouville import convergence as study
+    from liouville import plots, storage
+    from liouville.progress import Bars
+    from liouville.results import Run
+
+    described, path = _prepared(runfile, output, storage.fresh_name)
+    try:
+        results = study.start(described, path, force=force, stages=Bars())
+    except InputError as error:
+        raise InputError(f"{runfile}: {error}") from None
+    figure = _fresh(path.with_suffix(".png"))
+    plots.save(Run(path), "convergence", figure)
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("scheme", "order in cells", "interval", "order in seconds"):
+        table.add_column(column)
+    for name, fit in results.items():
+        table.add_row(name, _number(fit.order), f"{_number(fit.low)} .. {_number(fit.high)}", _number(fit.per_second))
+    _console().print(table)
+    print(f"{path}\n{figure}")
+    return FINE
+
+
+@app.command()
 def resume(result: Result) -> int:
     """Go on where an interrupted run stopped: the same numbers, bit for bit."""
     from liouville import comparison
@@ -113,7 +139,7 @@ def plot(
     output: Output = None,
     force: Force = False,
 ) -> int:
-    """Draw density, representation, lln, clt, paths, healing or summary; .png, .pdf or .svg by the name of the file."""
+    """Draw density, representation, lln, clt, paths, healing, convergence or summary, as .png, .pdf or .svg."""
     from liouville import plots
     from liouville.results import Run
 
@@ -147,23 +173,31 @@ def problems(
 
 def _job(command: str, name: str, output: Path | None, force: bool) -> int:
     """Run a job into a file, write its summary figure beside it, print the verdicts."""
-    from liouville import comparison, runfile, storage
-    from liouville.plan import Plan
+    from liouville import comparison, storage
     from liouville.progress import Bars
 
+    described, path = _prepared(name, output, storage.fresh_name)
+    try:
+        verdicts = comparison.start(described, command, path, force=force, stages=Bars())
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    return _conclude(path, verdicts)
+
+
+def _prepared(name: str, output: Path | None, fresh: Callable[[str], Path]) -> "tuple[RunFile, Path]":
+    """The run file and where its result goes; prints what the user should know first."""
+    from liouville import runfile
+    from liouville.plan import Plan
+
     described = runfile.load(name)
-    path = output or storage.fresh_name(described.problem.name)
+    path = output or fresh(described.problem.name)
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist")
     if Path(name).exists() and path.resolve() == Path(name).resolve():
         raise InputError(f"{path}: is the run file itself; give another name for the result")
     for warning in Plan(described).warnings():
         print(f"liouville: {name}: warning: {warning}", file=sys.stderr)
-    try:
-        verdicts = comparison.start(described, command, path, force=force, stages=Bars())
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    return _conclude(path, verdicts)
+    return described, path
 
 
 def _conclude(path: Path, verdicts: "list[Verdict]") -> int:

@@ -4,8 +4,6 @@ Everything is written as it comes. A run that goes on after an interruption comp
 (seconds, and the same bits) and the replicas that are missing.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numba
@@ -19,11 +17,13 @@ from liouville.judgement import Ensemble, Evidence
 from liouville.mean_field import Density, Reference
 from liouville.plan import Plan
 from liouville.progress import Advance, Quiet, Stages
+from liouville.refinement import Trial
 from liouville.runfile import RunFile, dump, parse
+from liouville.running import accounted
 from liouville.storage import FileProblem, Group, Writer, attributes, open_result
 from liouville.verdicts import Verdict
-from solvers.finite_volume import Frame, SolverError
 from solvers.fluctuations import Fluctuations
+from solvers.frames import Frame
 from solvers.linear import one_blas_thread
 
 Array = NDArray[np.floating]
@@ -32,16 +32,17 @@ COMMANDS = ("compare", "solve", "simulate")
 
 
 def start(
-    run: RunFile, command: str, path: Path, *, force: bool = False, stages: Stages | None = None
+    run: RunFile | Plan, command: str, path: Path, *, force: bool = False, stages: Stages | None = None
 ) -> list[Verdict]:
     """Run `command` (compare, solve or simulate) from the beginning into a new file; returns the verdicts.
 
     Raises InputError, FileProblem (the file exists and not `force`) or RunFailed.
     """
-    sizes = _sizes(run, command)
-    Plan(run).check()
-    run = refinement.resolved(run) if command != "simulate" else run
-    plan = Plan(run)
+    plan = run if isinstance(run, Plan) else Plan(run)
+    sizes = _sizes(plan.run, command)
+    plan.check()
+    plan, trials = refinement.resolved(plan) if command != "simulate" else (plan, [])
+    run = plan.run
     if command != "simulate":
         mean_field.grid(plan)  # an impossible c_range is refused before a file is made
     described: dict[str, str | int | float] = {
@@ -52,8 +53,8 @@ def start(
         "threads": numba.get_num_threads(),
     }
     with (
-        Writer.create(path, described, _groups(plan, command, sizes), force=force) as writer,
-        _accounted(writer),
+        Writer.create(path, described, _groups(plan, command, sizes, trials), force=force) as writer,
+        accounted(writer),
         one_blas_thread(),
     ):
         return _run(plan, command, sizes, writer, stages or Quiet())
@@ -67,24 +68,8 @@ def resume(path: Path, *, stages: Stages | None = None) -> list[Verdict]:
     with open_result(path) as file:
         known = attributes(file)
     run = parse(known["runfile"], str(path))
-    with Writer.resume(path) as writer, _accounted(writer), one_blas_thread():
+    with Writer.resume(path) as writer, accounted(writer), one_blas_thread():
         return _run(Plan(run), known["command"], _sizes(run, known["command"]), writer, stages or Quiet())
-
-
-@contextmanager
-def _accounted(writer: Writer) -> Iterator[None]:
-    """Leave in the file how the run ended."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        writer.finish("interrupted", "keyboard interrupt")
-        raise
-    except FileProblem:
-        raise
-    except Exception as error:  # the file says why, whatever it was
-        reason = str(error) if isinstance(error, SolverError | OSError) else f"{type(error).__name__}: {error}"
-        writer.finish("failed", reason)
-        raise RunFailed(reason) from error
 
 
 def _sizes(run: RunFile, command: str) -> dict[int, int]:
@@ -96,10 +81,12 @@ def _sizes(run: RunFile, command: str) -> dict[int, int]:
     return dict(zip(run.particles.sizes, run.particles.replicas, strict=True))
 
 
-def _groups(plan: Plan, command: str, sizes: dict[int, int]) -> list[Group]:
+def _groups(plan: Plan, command: str, sizes: dict[int, int], trials: list[Trial]) -> list[Group]:
     groups = [schema.characteristics(plan), schema.fluctuations(plan)]
     if command != "simulate":
         groups = [schema.density(plan), schema.density_error(plan), *groups]
+    if trials:
+        groups.append(schema.refinement(trials))
     return groups + [schema.particles(plan, n, replicas) for n, replicas in sizes.items()]
 
 
@@ -163,7 +150,7 @@ def _write_fluctuations(plan: Plan, theory: Fluctuations, covariance: Array, wri
         covariance=basis @ covariance @ basis.T,
         trace=theory.trace[::stride],
         trace_error=theory.trace_error[::stride],
-        two_time_trace=np.einsum("sitj,ij->st", theory.covariance, np.eye(plan.problem.rank))[::stride, ::stride],
+        two_time_trace=np.einsum("siti->st", theory.covariance[::stride, :, ::stride]),
         gap=np.linalg.eigvalsh(theory.kernel_diagonal[::stride])[:, 0],
     )
 
@@ -171,8 +158,8 @@ def _write_fluctuations(plan: Plan, theory: Fluctuations, covariance: Array, wri
 def _solve(plan: Plan, writer: Writer, advance: Advance) -> tuple[Density, Array]:
     """The finite volumes, frame by frame into the file; also the density at the last snapshot."""
     problem, grid = plan.problem, mean_field.grid(plan)
-    writer.set("/density", "c", grid.c)
-    features = problem.on_grid(grid)
+    for name, axis in zip(schema.axes(plan), (*grid.y, grid.c), strict=True):
+        writer.set("/density", name, axis.centres)
     last: Array = np.empty(0)
 
     def visit(k: int, frame: Frame) -> None:
@@ -185,7 +172,7 @@ def _solve(plan: Plan, writer: Writer, advance: Advance) -> tuple[Density, Array
             k,
             rho=frame.density[None],
             moment=frame.moment[None],
-            potential=(features.centres @ (frame.coefficients - problem.closure.target))[None],
+            potential=frame.potential[None],
             f=problem.values(frame.coefficients)[None],
             loss=np.array([loss]),
             mass=np.array([frame.mass]),
@@ -202,6 +189,7 @@ def _solve(plan: Plan, writer: Writer, advance: Advance) -> tuple[Density, Array
         "/density_error",
         0,
         f_error=solved.error,
+        rho_error=solved.density_error,
         dissipation_defect=solved.defect,
         dissipation_defect_error=solved.defect_error,
     )
@@ -228,9 +216,11 @@ def _simulate(
     advance(done)
     for some in simulation.simulate(plan, known, operator, n, replicas, done, keep=max(1, keep)):
         if keep and done == 0 and not parts:
-            writer.set(group, "y", some.y[0])
+            for name, trajectories in zip(schema.components(plan), np.moveaxis(some.y[0], 1, 0), strict=True):
+                writer.set(group, name, trajectories)
             writer.set(group, "c", some.c[0])
         f, path = (problem.values(values)[..., plan.kept] for values in (some.coefficients, some.path))
+        y, c = some.y[..., 0], some.c[..., 0]
         first = writer.committed(group)
         writer.write(
             group,
@@ -240,17 +230,18 @@ def _simulate(
             loss=problem.loss(some.coefficients),
             deviation=np.sum((some.coefficients - f0) ** 2, axis=-1),
             path_deviation=np.sum((some.coefficients - f0 - some.path) ** 2, axis=-1),
-            first_y=some.y[..., 0],
-            first_c=some.c[..., 0],
+            **dict(zip(schema.components(plan, "first_y"), np.moveaxis(y, 2, 0), strict=True)),
+            first_c=c,
         )
-        parts.append((plan.recover(f), plan.recover(path), some.y[..., 0], some.c[..., 0]))
+        parts.append((plan.recover(f), plan.recover(path), y, c))
         advance(len(f))
     return Ensemble(n, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _stored(plan: Plan, writer: Writer, group: str, count: int) -> tuple[Array, Array, Array, Array]:
     """What an earlier session left of an ensemble."""
-    f, path, y, c = (writer.frames(group, name, count) for name in ("f", "path", "first_y", "first_c"))
+    f, path, c = (writer.frames(group, name, count) for name in ("f", "path", "first_c"))
+    y = np.stack([writer.frames(group, name, count) for name in schema.components(plan, "first_y")], axis=-1)
     return plan.recover(f), plan.recover(path), y, c
 
 

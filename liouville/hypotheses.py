@@ -11,7 +11,7 @@ def hypotheses(plan: Plan, theory: Fluctuations) -> list[tuple[str, str, str]]:
     problem = plan.problem
     gap = np.linalg.eigvalsh(theory.kernel_diagonal[[0, -1]])[:, 0]
     nodes, rank = problem.x.size, problem.rank
-    support = problem.initial.c.support
+    support = problem.initial.support
     target = float(problem.weights @ problem.f**2)
     share = 2 * problem.floor / target if target else 0.0
     return [

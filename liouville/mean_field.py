@@ -1,4 +1,4 @@
-"""The deterministic side of a run, each part with its error estimate: characteristics, finite volumes, fluctuations."""
+"""The deterministic side of a run, each part with its error estimate: characteristics, the grid, fluctuations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,14 +10,18 @@ from liouville.errors import InputError
 from liouville.plan import Plan
 from solvers import characteristics, fluctuations
 from solvers.characteristics import Characteristics, MeanField
-from solvers.finite_volume import FiniteVolume, Frame
+from solvers.finite_volume import FiniteVolume
 from solvers.fluctuations import Fluctuations
-from solvers.grid import Grid
+from solvers.frames import Frame
+from solvers.grid import Axis, Grid, circle
+from solvers.semi_lagrangian import SemiLagrangian
 
 Array = NDArray[np.floating]
+Scheme = FiniteVolume | SemiLagrangian
 
-MARGIN = 4  # cells that `c_range = "auto"` leaves free at either end
-DIFFUSED = 1e-5  # mass that numerical diffusion alone may carry to an end of c
+SCHEMES: dict[str, type[Scheme]] = {"finite-volume": FiniteVolume, "semi-lagrangian": SemiLagrangian}
+MARGIN = 4  # cells that "auto" ranges leave free at either end
+DIFFUSED = 1e-5  # mass that numerical diffusion alone may carry to a wall
 COARSER = (4, 2)  # the grids, so many times coarser, that the error estimate needs
 
 
@@ -52,36 +56,81 @@ def fluctuation_theory(plan: Plan, known: Reference) -> Fluctuations:
     )
 
 
-def grid(plan: Plan) -> Grid:
-    """The grid of the run file; raises InputError where its c_range cannot hold the mass."""
-    problem, solver = plan.problem, plan.run.solver
-    low, high = characteristics.range_of_c(
-        problem.closure, problem.initial.nodes, plan.run.time.final, plan.intervals, solver.tail
+def ranges(plan: Plan) -> list[tuple[float, float]]:
+    """What y (off the circle) and c need at least: intervals that hold all but `tail` of the mass at every snapshot."""
+    problem = plan.problem
+    ends = characteristics.extent(
+        problem.closure, problem.initial.nodes, plan.run.time.final, plan.intervals, plan.run.solver.tail
     )
-    Ny, Nc = plan.cells
-    if solver.c_range == "auto":
-        margin = (high - low) * MARGIN / (Nc - 2 * MARGIN)
-        return Grid(Ny, Nc, low - margin, high + margin)
-    given = solver.c_range
+    return [(float(low), float(high)) for low, high in zip(*ends, strict=True)]
+
+
+def grid(plan: Plan, cells: tuple[int, ...] | None = None, needed: list[tuple[float, float]] | None = None) -> Grid:
+    """The grid of the run file, or with so many cells; raises InputError where its ranges cannot hold the mass."""
+    solver = plan.run.solver
+    cells = cells or plan.cells
+    needed = needed or ranges(plan)
+    given = [*(["auto"] * len(cells[:-1]) if solver.y_range == "auto" else solver.y_range), solver.c_range]
+    keys = [f"y_range.{a}" for a in range(len(cells) - 1)] + ["c_range"]
+    jumps = [*plan.problem.initial.jumps, None]
+    axes = [
+        _axis(key, n, low_high, choice, solver.tail, jump)
+        for key, n, low_high, choice, jump in zip(keys, cells, needed, given, jumps, strict=True)
+    ]
+    return Grid((circle(cells[0]),) if plan.problem.unit.circle else tuple(axes[:-1]), axes[-1])
+
+
+def _axis(
+    key: str,
+    cells: int,
+    needed: tuple[float, float],
+    given: object,
+    tail: float,
+    jump: tuple[float, float] | None,
+) -> Axis:
+    low, high = needed
+    if given == "auto":
+        margin = max(high - low, 1e-12) * MARGIN / (cells - 2 * MARGIN)
+        axis = Axis(low - margin, high + margin, cells)
+        return axis if jump is None else _aligned(axis, *jump)
+    assert isinstance(given, tuple)
     if given[0] > low or given[1] < high:
         raise InputError(
-            f"solver.c_range: [{given[0]:g}, {given[1]:g}] loses more than tail = {solver.tail:g} of the mass, "
+            f"solver.{key}: [{given[0]:g}, {given[1]:g}] loses more than tail = {tail:g} of the mass, "
             f"which needs [{low:.3f}, {high:.3f}]"
         )
-    return Grid(Ny, Nc, *given)
+    return Axis(given[0], given[1], cells)
+
+
+def _aligned(axis: Axis, low: float, high: float) -> Axis:
+    """At least the same interval, with faces of this and of the COARSER grids at low and at high.
+
+    A jump within a cell leaves errors that change with its place there and do not fall smoothly with the cells.
+    """
+    unit = max(COARSER)
+    inside = int((high - low) / axis.width) // unit * unit
+    while inside > 0:
+        width = (high - low) / inside
+        before = unit * int(np.ceil((low - axis.low) / width / unit - 1e-9))
+        if low + (axis.cells - before) * width >= axis.high - 1e-9 * width:
+            return Axis(low - before * width, low + (axis.cells - before) * width, axis.cells)
+        inside -= unit
+    return axis
 
 
 @dataclass(frozen=True)
 class Density:
-    """What the finite volumes say, without the density itself.
+    """What the grid says, without the density itself.
 
     coefficients : (S, M) of f_0.  error : (S,), estimated norm of its error.
+    density_error : (S,), estimated L1 norm of the error of rho.
     defect : (S,), l(t) - l(0) + int of the dissipation.  defect_error : (S,), estimated error of that.
     """
 
     grid: Grid
     coefficients: Array
     error: Array
+    density_error: Array
     loss: Array
     mass: Array
     minimum: Array
@@ -91,61 +140,78 @@ class Density:
     steps: int
 
 
-def scheme(plan: Plan, on: Grid) -> FiniteVolume:
-    """The finite volumes of this problem on a grid."""
+def scheme(plan: Plan, on: Grid) -> Scheme:
+    """The scheme of the run file on a grid."""
     problem = plan.problem
-    return FiniteVolume(on, problem.on_grid(on), problem.closure.target, tail=max(plan.run.solver.tail, DIFFUSED))
+    return SCHEMES[plan.run.solver.scheme](
+        on,
+        problem.on_grid(on),
+        problem.projection,
+        tail=max(plan.run.solver.tail, DIFFUSED),
+        moving=not problem.frozen_y,
+    )
 
 
 def density(plan: Plan, on: Grid, visit: Callable[[int, Frame], None]) -> Density:
-    """Solve (12) on the grid, handing each frame over, and on two coarser ones for the error estimate."""
+    """Solve (12) on the grid, handing each frame over; two coarser grids in step with it estimate its errors."""
     longest = float(plan.times[1]) / 4  # halved with the cells, so that the estimate sees the error of the step, too
-    levels = []
-    for coarser in COARSER:
-        coarse = on.coarsened(coarser)
-        levels.append(
-            replace(scheme(plan, coarse), tail=np.inf, longest=longest * coarser).solve(
-                plan.problem.initial.cell_averages(coarse), plan.times
-            )
+    grids = [*(on.coarsened(factor) for factor in COARSER), on]
+    solvers = [
+        replace(scheme(plan, level), longest=longest * factor)
+        for level, factor in zip(grids, (*COARSER, 1), strict=True)
+    ]
+    solvers = [*(replace(solver, tail=np.inf) for solver in solvers[:-1]), solvers[-1]]
+    marches = [
+        solver.march(plan.problem.initial.cell_averages(level), plan.times)
+        for solver, level in zip(solvers, grids, strict=True)
+    ]
+    frames: list[tuple[Frame, ...]] = []
+    moved: list[list[float]] = []
+    for k, levels in enumerate(zip(*marches, strict=True)):
+        visit(k, levels[-1])
+        moved.append(
+            [
+                float(np.abs(finer.restricted(fine.density, 2) - coarse.density).sum() * coarser.cell)
+                for coarser, coarse, finer, fine in zip(grids, levels, grids[1:], levels[1:], strict=False)
+            ]
         )
-    frames: list[Frame] = []
-
-    def keep(frame: Frame) -> None:
-        visit(len(frames), frame)
-        frames.append(replace(frame, density=np.empty(0)))
-
-    replace(scheme(plan, on), longest=longest).solve(plan.problem.initial.cell_averages(on), plan.times, keep)
-    levels.append(frames)
-    coefficients = [np.array([frame.coefficients for frame in level]) for level in levels]
-    defects = [np.array([f.loss - level[0].loss + f.dissipated for f in level])[:, None] for level in levels]
+        frames.append(tuple(replace(frame, density=np.empty(0)) for frame in levels))
+    by_level = list(zip(*frames, strict=True))
+    coefficients = [np.array([frame.coefficients for frame in level]) for level in by_level]
+    defects = [np.array([f.loss - level[0].loss + f.dissipated for f in level])[:, None] for level in by_level]
+    finest, between = by_level[-1], np.array(moved)
     return Density(
         grid=on,
         coefficients=coefficients[-1],
-        error=extrapolated_error(*coefficients) + _outside(plan, on, frames[0].mass),
-        loss=np.array([frame.loss for frame in frames]),
-        mass=np.array([frame.mass for frame in frames]),
-        minimum=np.array([frame.minimum for frame in frames]),
+        error=extrapolated_error(*coefficients) + _outside(solvers[-1], finest[0].mass),
+        density_error=_extrapolated(between[:, 0], between[:, 1]) + abs(1 - finest[0].mass),
+        loss=np.array([frame.loss for frame in finest]),
+        mass=np.array([frame.mass for frame in finest]),
+        minimum=np.array([frame.minimum for frame in finest]),
         defect=defects[-1][:, 0],
         defect_error=extrapolated_error(*defects),
-        loss_increase=frames[-1].loss_increase,
-        steps=frames[-1].steps,
+        loss_increase=finest[-1].loss_increase,
+        steps=finest[-1].steps,
     )
 
 
 def extrapolated_error(coarsest: Array, coarse: Array, fine: Array) -> Array:
-    """Norm of the error of `fine` (S, ...) from grids four and two times coarser, (S,).
+    """Norm of the error of `fine` (S, ...) from grids four and two times coarser, (S,)."""
+    return _extrapolated(np.linalg.norm(coarse - coarsest, axis=1), np.linalg.norm(fine - coarse, axis=1))
 
-    The moves between the grids form a geometric series whose ratio is their own at the worst time so far, kept between
-    1/16 (order 4) and 1/2 (order 1).
+
+def _extrapolated(before: Array, last: Array) -> Array:
+    """The rest of a geometric series from its last two terms at each snapshot, (S,).
+
+    The ratio is their own at the worst time so far, kept between 1/16 (order 4) and 1/2 (order 1).
     """
-    last = np.maximum.accumulate(np.linalg.norm(fine - coarse, axis=1))
-    before = np.maximum.accumulate(np.linalg.norm(coarse - coarsest, axis=1))
+    before, last = np.maximum.accumulate(before), np.maximum.accumulate(last)
     ratio = np.clip(last / np.maximum(before, 1e-300), 1 / 16, 1 / 2)
     return np.asarray(last * ratio / (1 - ratio))
 
 
-def _outside(plan: Plan, on: Grid, mass: float) -> float:
-    """Bound of what the mass that the range of c leaves out at t = 0 would add to f_0, near the ends of the range."""
-    reach = max(abs(on.c_low), abs(on.c_high))
-    largest = np.linalg.norm(plan.problem.on_grid(on).centres, axis=1).max()
+def _outside(solver: Scheme, mass: float) -> float:
+    """Bound of what the mass that the ranges leave out at t = 0 would add to f_0, near the ends of the range of c."""
+    reach = max(abs(solver.grid.c.low), abs(solver.grid.c.high))
+    largest = np.linalg.norm(solver.features, axis=-1).max()
     return float(2 * abs(1.0 - mass) * reach * largest)

@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-MARKS = {"particles": "descend", "solvers": "GridFeatures"}  # a name that only our package has
+MARKS = {"particles": "descend", "solvers": "Axis"}  # a name that only our package has
 
 
 def require_neighbours() -> None:

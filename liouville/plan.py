@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liouville import runfile
 from liouville.errors import InputError
 from liouville.problem import Problem
 from liouville.runfile import RunFile
@@ -14,20 +16,39 @@ from particles import map_rows
 Array = NDArray[np.floating]
 
 VOLTERRA = 2500  # T * M of the Volterra system beyond which it takes fewer times between the snapshots
+RESPONDING = 16  # features that a Volterra system must have room for
 MOST_UNKNOWNS = 5000  # and beyond which it is refused: its matrices take 200 MB each
 STORED = 2**27  # bytes of f_n and l_n of all replicas together, beyond which they are kept on fewer x
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A run file made ready: the problem, the snapshot times and the steps between them."""
+    """A run file made ready: the problem, the snapshot times and the steps between them.
+
+    made : a problem from Python, which the run file then only names.
+    """
 
     run: RunFile
+    made: Problem | None = None
+
+    @classmethod
+    def of(cls, problem: Problem, **tables: dict[str, Any]) -> Self:
+        """A plan for a problem from Python; `tables` are those of a run file but [problem].
+
+        Raises InputError for what a run file could not say either.
+        """
+        run = runfile.around(problem.name, problem.unit, **tables)
+        return cls(run, problem.within(run))
 
     @cached_property
     def problem(self) -> Problem:
-        """The problem of the run file."""
-        return Problem.build(self.run.problem, self.run)
+        """The problem of the run file, or the one made in Python."""
+        return self.made or Problem.build(self.run.problem, self.run)
+
+    def with_solver(self, **changes: Any) -> Self:
+        """The same with some keys of [solver] changed; what is known of the problem is kept."""
+        run = self.run.model_copy(update={"solver": self.run.solver.model_copy(update=changes)})
+        return type(self)(run, self.problem)
 
     @cached_property
     def times(self) -> Array:
@@ -35,8 +56,8 @@ class Plan:
         return np.linspace(0.0, self.run.time.final, self.run.time.snapshots)
 
     @property
-    def cells(self) -> tuple[int, int]:
-        """Cells along y and along c. Raises ValueError where they are to be found first (`refinement.resolved`)."""
+    def cells(self) -> tuple[int, ...]:
+        """Cells, y axes first, c last. Raises ValueError where they are to be found first (`refinement.resolved`)."""
         if self.run.solver.cells == "auto":
             raise ValueError('cells = "auto" is resolved by liouville.refinement.resolved')
         return self.run.solver.cells
@@ -65,24 +86,24 @@ class Plan:
         return min(affordable, default=self.substeps)
 
     def _unknowns(self, every: int) -> int:
-        """T M of the Volterra system on every `every`-th step."""
-        return (self.intervals * self.substeps // every + 1) * self.problem.rank
+        """T M' of the Volterra system on every `every`-th step."""
+        return (self.intervals * self.substeps // every + 1) * min(RESPONDING, self.problem.rank)
 
     def check(self) -> None:
         """Raise InputError where the run file asks for what the problem's unit cannot bear."""
-        closure = self.problem.closure
-        if self.problem.rank == 0 or not (
-            np.all(np.isfinite(closure.features)) and np.all(np.isfinite(closure.target))
-        ):
+        problem = self.problem
+        if problem.rank == 0 or not (np.all(np.isfinite(problem.basis)) and np.all(np.isfinite(problem.projection))):
             raise InputError("problem: unit, target and measure give numbers that are all zero or not finite")
-        modes, cells = self.problem.closure.modes, self.run.solver.cells
+        cells, modes = self.run.solver.cells, getattr(problem.unit, "degree", 0)
         if cells != "auto" and cells[0] < 8 * modes:
             raise InputError(
                 f"solver.cells.0: must be at least {8 * modes}, 8 times the highest mode of the unit, not {cells[0]}"
             )
         if self._unknowns(self.substeps) > MOST_UNKNOWNS:
-            most = MOST_UNKNOWNS // self.problem.rank
-            raise InputError(f"time.snapshots: must be at most {most} for a unit of rank {self.problem.rank}")
+            rank = min(RESPONDING, self.problem.rank)
+            raise InputError(
+                f"time.snapshots: must be at most {MOST_UNKNOWNS // rank} for a unit of rank {rank} or more"
+            )
 
     @cached_property
     def kept(self) -> NDArray[np.integer]:

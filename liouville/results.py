@@ -56,10 +56,13 @@ class GroupView:
 
 
 class Run:
-    """A result file, complete or still being written. Raises FileProblem where it is not one."""
+    """A result file, complete or still being written. Raises FileProblem where it is not one.
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    plan : what it was run with, where that is at hand; else it is read from the file.
+    """
+
+    def __init__(self, path: str | Path, plan: Plan | None = None) -> None:
+        self.path, self._plan = Path(path), plan
         with storage.open_result(self.path) as file:
             self.attributes = storage.attributes(file)
 
@@ -90,7 +93,7 @@ class Run:
     @cached_property
     def plan(self) -> Plan:
         """The problem and its times, from the run file that the result carries."""
-        return Plan(parse(self.attributes["runfile"], str(self.path)))
+        return self._plan or Plan(parse(self.attributes["runfile"], str(self.path)))
 
     def __getattr__(self, name: str) -> GroupView:
         if name.startswith("_") or f"/{name}" not in self.groups:

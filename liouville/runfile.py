@@ -1,18 +1,22 @@
 """The run file: TOML, validated; what is wrong is said in one line with the file, the key and what is allowed."""
 
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+import numpy as np
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
+from liouville.complaints import complaint, toml
+from liouville.consistency import check
 from liouville.densities import Initial
-from liouville.errors import InputError
+from liouville.errors import InputError, Misfit
 from liouville.measures import Measure
-from liouville.model import Model, Number, Positive
+from liouville.model import Model, Number, Positive, shape
 from liouville.targets import Target
-from liouville.units import Unit
+from liouville.units import AnyUnit, UnitTable
 
 MIN_CELLS = 32  # the error estimate solves on a quarter of the cells, too, and the stencil is six cells wide
 MAX_CELLS = 16384
@@ -24,10 +28,16 @@ class ProblemTable(Model):
     """[problem]."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    unit: Unit
+    unit: UnitTable
     target: Target
     initial: Initial
     measure: Measure | None = None
+    frozen_y: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        check(self.unit, self.target, self.initial, self.measure)
+        return self
 
 
 class TimeTable(Model):
@@ -38,15 +48,26 @@ class TimeTable(Model):
 
 
 Cells = Annotated[int, Field(ge=MIN_CELLS, le=MAX_CELLS)]
+CELLS = ((256, 128), (64, 64, 64), (48, 48, 48, 48))  # for N = 1, 2, 3 where a run file says nothing
+Range = tuple[Number, Number]
+Auto = Annotated[Literal["auto"], Tag('"auto"')]
 
 
 class SolverTable(Model):
-    """[solver]."""
+    """[solver].
 
-    scheme: Literal["finite-volume"] = "finite-volume"
-    cells: Literal["auto"] | tuple[Cells, Cells] = (256, 128)
+    cells : N + 1 of them, y axes first, c last.  y_range : one [low, high] for each axis of y.
+    """
+
+    scheme: Literal["finite-volume", "semi-lagrangian"] = "finite-volume"
+    cells: Annotated[
+        Auto | Annotated[tuple[Cells, ...], Field(min_length=2, max_length=4), Tag("a list")], Discriminator(shape)
+    ] = CELLS[0]
     tolerance: Positive = 1e-6
-    c_range: Literal["auto"] | tuple[Number, Number] = "auto"
+    c_range: Annotated[Auto | Annotated[Range, Tag("a list")], Discriminator(shape)] = "auto"
+    y_range: Annotated[
+        Auto | Annotated[tuple[Range, ...], Field(min_length=1, max_length=3), Tag("a list")], Discriminator(shape)
+    ] = "auto"
     tail: Annotated[float, Field(gt=0, lt=0.1)] = 1e-9
 
     @field_validator("c_range")
@@ -56,6 +77,13 @@ class SolverTable(Model):
             raise ValueError("must be 'auto' or [low, high] with low < high")
         return value
 
+    @field_validator("y_range")
+    @classmethod
+    def _all_ordered(cls, value: Any) -> Any:
+        if value != "auto" and any(low >= high for low, high in value):
+            raise ValueError("must be 'auto' or one [low, high] with low < high for each axis of y")
+        return value
+
 
 class ParticlesTable(Model):
     """[particles]."""
@@ -63,7 +91,7 @@ class ParticlesTable(Model):
     sizes: Annotated[tuple[Annotated[int, Field(ge=1, le=10**8)], ...], Field(min_length=1)]
     replicas: Annotated[tuple[Annotated[int, Field(ge=2, le=10**7)], ...], Field(min_length=1)]
     step: Positive = 0.05
-    potential: Literal["auto", "fourier"] = "auto"
+    potential: Literal["auto", "fourier", "mesh", "quadrature"] = "auto"
     keep: Annotated[int, Field(ge=0)] = 0
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
 
@@ -87,10 +115,38 @@ class RunFile(Model):
     particles: ParticlesTable | None = None
 
     @model_validator(mode="after")
-    def _affordable(self) -> Self:
-        if self.particles is not None and self.time.final / self.particles.step > MAX_STEPS:
-            raise ValueError(f"particles.step must be at least time.final/{MAX_STEPS}")
+    def _fitting(self) -> Self:
+        return self.fitting()
+
+    def fitting(self) -> Self:
+        """Itself, with `cells` for its unit where it says nothing; raises Misfit where its tables do not fit."""
+        unit, solver, particles = self.problem.unit, self.solver, self.particles
+        if "cells" not in solver.model_fields_set:
+            cells = CELLS[unit.dimension - 1]
+            object.__setattr__(self, "solver", solver.model_copy(update={"cells": cells}))
+        elif solver.cells != "auto" and len(solver.cells) != unit.dimension + 1:
+            raise Misfit(
+                "solver.cells",
+                f"must be 'auto' or {unit.dimension + 1} integers, y axes first, c last, for the unit {unit.kind!r}",
+            )
+        if solver.y_range != "auto":
+            check_range(unit, solver.y_range)
+        if particles is not None and particles.potential == "fourier" and not unit.circle:
+            raise Misfit("particles.potential", f"must not be 'fourier' for the unit {unit.kind!r}, not on the circle")
+        if particles is not None and self.time.final / particles.step > MAX_STEPS:
+            raise Misfit("particles.step", f"must be at least time.final/{MAX_STEPS}")
         return self
+
+
+def check_range(unit: AnyUnit, y_range: Sequence[Sequence[float]]) -> None:
+    """Raise Misfit where y_range is not one for this unit."""
+    if unit.circle:
+        raise Misfit("solver.y_range", f"must be 'auto' for the unit {unit.kind!r} on the circle")
+    if len(y_range) != unit.dimension:
+        raise Misfit(
+            "solver.y_range",
+            f"must be 'auto' or {unit.dimension} [low, high], one for each axis of y, for the unit {unit.kind!r}",
+        )
 
 
 def shipped() -> list[str]:
@@ -123,89 +179,58 @@ def load(name: str | Path) -> RunFile:
 def parse(source: str, name: str = "run file", folder: Path | None = None) -> RunFile:
     """Validate the text of a run file. Raises InputError."""
     try:
-        table = tomllib.loads(source)
+        table = tuples(tomllib.loads(source))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name}: not TOML: {error}") from None
     try:
-        return RunFile.model_validate(_tuples(table), context={"folder": folder or Path.cwd()})
+        return RunFile.model_validate(table, context={"folder": folder or Path.cwd()})
     except ValidationError as error:
-        raise InputError(f"{name}: {_first(error)}") from None
+        raise InputError(f"{name}: {complaint(error, table, RunFile)}") from None
 
 
-def _tuples(value: Any) -> Any:
-    """TOML arrays as tuples: validation is strict, and what describes a run is frozen."""
+def tuples(value: Any) -> Any:
+    """Arrays as tuples: validation is strict, and what describes a run is frozen."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+        return {key: tuples(item) for key, item in value.items()}
+    return tuple(tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 
-UNIONS = ("target", "measure", "y", "c", "mean", "c_range", "cells")  # keys whose value is one of several kinds
-
-
-def _first(error: ValidationError) -> str:
-    """The first of pydantic's complaints in one line: key, what is wrong, what is allowed, what was given."""
-    details = error.errors(include_url=False)
-    # a union complains once for each member: about the wrong type of the others, and further in about the one meant
-    first = max(details, key=lambda d: len(d["loc"]) if d["loc"][:2] == details[0]["loc"][:2] else 0)
-    if len(details) > 1 and first["type"] in ("float_type", "literal_error"):
-        first = next((d for d in details if d["type"] == "value_error"), first)
-    keys = [str(key) for before, key in zip(("", *first["loc"]), first["loc"], strict=False) if before not in UNIONS]
-    where = ".".join(keys) or "run file"
-    message = (
-        first["msg"]
-        .removeprefix("Value error, ")
-        .replace("Tuple", "List")
-        .replace("tuple", "list")
-        .replace(" after validation", "")
-    )
-    if first["type"] == "extra_forbidden":
-        return f"{where}: unknown key; allowed are {', '.join(_siblings(first['loc']))}"
-    if first["type"] == "union_tag_invalid":
-        return f"{where}.kind: must be one of {first['ctx']['expected_tags']}, not {first['ctx']['tag']!r}"
-    if first["type"] in ("missing", "value_error", "too_short", "union_tag_not_found"):
-        return f"{where}: {message[0].lower() + message[1:]}"
-    return f"{where}: {message[0].lower() + message[1:]}, not {_shown(first['input'])}"
-
-
-def _shown(value: Any) -> str:
-    text = _toml(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _siblings(location: tuple[Any, ...]) -> list[str]:
-    """The keys that the table holding the last key of `location` may have."""
-    members: list[Any] = [RunFile]
-    for before, key in zip(("", *location[:-2]), location[:-1], strict=False):
-        if before in UNIONS:
-            members = [m for m in members if key in (m.__name__, getattr(m.model_fields.get("kind"), "default", None))]
-        else:
-            members = _models(members[0].model_fields[key].annotation)
-    return list(members[0].model_fields)
-
-
-def _models(annotation: Any) -> list[Any]:
-    """The tables among the members of a union, however nested."""
-    if hasattr(annotation, "model_fields"):
-        return [annotation]
-    return [model for argument in getattr(annotation, "__args__", ()) for model in _models(argument)]
+def around(name: str, unit: AnyUnit, **tables: dict[str, Any]) -> RunFile:
+    """A run file for a problem from Python: all tables but [problem], which only has its name. Raises InputError."""
+    kinds: dict[str, type[Model]] = {"time": TimeTable, "solver": SolverTable, "particles": ParticlesTable}
+    if unknown := set(tables) - set(kinds):
+        raise InputError(f"{min(unknown)}: unknown table; allowed are {', '.join(kinds)}")
+    made: dict[str, Any] = {"solver": SolverTable(), "particles": None}
+    for key, table in tables.items():
+        try:
+            made[key] = kinds[key].model_validate(tuples(table))
+        except ValidationError as error:
+            raise InputError(complaint(error, tuples(table), kinds[key], key)) from None
+    if "time" not in made:
+        raise InputError("time: a table with the key final is needed")
+    problem = ProblemTable.model_construct(name=name, unit=unit)
+    try:
+        return RunFile.model_construct(problem=problem, **made).fitting()
+    except Misfit as error:
+        raise InputError(str(error)) from None
 
 
 def dump(run: RunFile) -> str:
-    """The resolved run file as TOML text, every default written out; it parses back to the same run."""
+    """The resolved run file as TOML text, every default written out; it parses back to the same run.
+
+    Of a problem made in Python there is but the name.
+    """
+    if "target" not in run.problem.model_fields_set:
+        rest = {"time": run.time.model_dump(), "solver": run.solver.model_dump()}
+        rest |= {"particles": run.particles.model_dump()} if run.particles else {}
+        text = "".join(
+            f"\n[{name}]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in table.items()) for name, table in rest.items()
+        )
+        return f'# unit, target and initial density were made in Python\n[problem]\nname = "{run.problem.name}"\n{text}'
     return "\n".join(
-        f"[{name}]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in table.items() if value is not None)
+        f"[{name}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in table.items() if value is not None)
         for name, table in run.model_dump().items()
         if table is not None
     )
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{k} = {_toml(v)}" for k, v in value.items() if v is not None) + " }"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    return repr(value)

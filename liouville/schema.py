@@ -4,15 +4,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liouville.plan import Plan
+from liouville.refinement import Trial
 from liouville.storage import Group, Variable
 from liouville.verdicts import Verdict
 
 Array = NDArray[np.floating]
 
 
-def _measure(plan: Plan, kept: slice | NDArray[np.integer] = slice(None)) -> tuple[Variable, Variable]:
+def _inputs(plan: Plan) -> Array:
+    """The x axis: the nodes of mu, or their numbers where an input has two components."""
+    x = plan.problem.x
+    return x if x.ndim == 1 else np.arange(len(x), dtype=float)
+
+
+def _measure(plan: Plan, kept: slice | NDArray[np.integer] = slice(None)) -> tuple[Variable, ...]:
     problem = plan.problem
+    inputs: Array = problem.x.T if problem.x.ndim == 2 else np.empty((0, 0))
     return (
+        *(
+            Variable(f"input{k}", ("x",), f"component {k} of the input x", data=component[kept])
+            for k, component in enumerate(inputs, 1)
+        ),
         Variable(
             "weight", ("x",), "weights of mu (summing to 1 where all x are kept)", "w_k", data=problem.weights[kept]
         ),
@@ -20,26 +32,57 @@ def _measure(plan: Plan, kept: slice | NDArray[np.integer] = slice(None)) -> tup
     )
 
 
+def components(plan: Plan, name: str = "y") -> list[str]:
+    """Names of the components of y: y, or y1, y2, ..."""
+    N = plan.problem.dimension
+    return [name] if N == 1 else [f"{name}{a}" for a in range(1, N + 1)]
+
+
+def axes(plan: Plan) -> list[str]:
+    """Names of the axes of the density."""
+    return [*components(plan), "c"]
+
+
 def density(plan: Plan) -> Group:
-    """/density: the finite volumes. The c axis is set when the range of c is known."""
-    Ny, Nc = plan.cells
-    y = (np.arange(Ny) + 0.5) * (2 * np.pi / Ny)
+    """/density: rho_0 on the grid. The axes of y and c are set when their ranges are known."""
+    ys = tuple(components(plan))
+    places = {name: np.full(n, np.nan) for name, n in zip((*ys, "c"), plan.cells, strict=True)}
     return Group(
         "/density",
-        {"time": plan.times, "y": y, "c": np.full(Nc, np.nan), "x": plan.problem.x},
+        {"time": plan.times, **places, "x": _inputs(plan)},
         "time",
         (
-            Variable("rho", ("time", "y", "c"), "density, cell averages", "rho_0(t, y, c)"),
-            Variable("moment", ("time", "y"), "first moment of c, cell averages", "int c rho dc"),
-            Variable("potential", ("time", "y"), "potential at cell centres", "U(y) = <f_0 - f, phi(., y)>  (13)"),
+            Variable("rho", ("time", *ys, "c"), "density, cell averages", "rho_0(t, y, c)"),
+            Variable("moment", ("time", *ys), "first moment of c, cell averages", "int c rho dc"),
+            Variable("potential", ("time", *ys), "potential at cell centres", "U(y) = <f_0 - f, phi(., y)>  (13)"),
             Variable("f", ("time", "x"), "representation", "f_0(x) = int c phi(x, y) rho  (14)"),
             Variable("loss", ("time",), "loss", "l = <f_0 - f, f_0 - f>/2  (3)"),
             Variable("mass", ("time",), "mass", "int rho"),
             Variable("energy", ("time",), "energy", "l - <f, f>/2  (4)"),
-            Variable("dissipation", ("time",), "dissipation", "int (c^2 |U'|^2 + U^2) rho = -dl/dt"),
+            Variable("dissipation", ("time",), "dissipation", "int (c^2 |grad U|^2 + U^2) rho = -dl/dt"),
             Variable("dissipated", ("time",), "integral of the dissipation", "int_0^t dissipation ds"),
             Variable("minimum", ("time",), "smallest cell average", "min rho"),
             *_measure(plan),
+        ),
+    )
+
+
+def refinement(trials: list[Trial]) -> Group:
+    """/refinement: the grids that `cells = "auto"` tried, in order; the last one was taken."""
+    cells = np.array([trial.cells for trial in trials], dtype=np.int64)
+    return Group(
+        "/refinement",
+        {"trial": np.arange(len(trials), dtype=float), "axis": np.arange(cells.shape[1], dtype=float)},
+        "trial",
+        (
+            Variable("cells", ("trial", "axis"), "cells, y axes first, c last", dtype="i8", data=cells),
+            Variable(
+                "error",
+                ("trial",),
+                "largest error of f_0 over the snapshots",
+                "norm in L^2(mu) of f_0 less that of the characteristics",
+                data=np.array([trial.error for trial in trials]),
+            ),
         ),
     )
 
@@ -58,6 +101,12 @@ def density_error(plan: Plan) -> Group:
                 "norm in L^2(mu), from grids 2 and 4 times coarser",
             ),
             Variable(
+                "rho_error",
+                ("time",),
+                "estimated error of rho",
+                "L1 norm, from grids 2 and 4 times coarser",
+            ),
+            Variable(
                 "dissipation_defect",
                 ("time",),
                 "defect of the dissipation identity",
@@ -72,7 +121,7 @@ def characteristics(plan: Plan) -> Group:
     """/characteristics: the deterministic reference."""
     return Group(
         "/characteristics",
-        {"time": plan.times, "x": plan.problem.x},
+        {"time": plan.times, "x": _inputs(plan)},
         "time",
         (
             Variable("f", ("time", "x"), "representation", "f_0(x)"),
@@ -85,7 +134,7 @@ def characteristics(plan: Plan) -> Group:
 
 def fluctuations(plan: Plan) -> Group:
     """/fluctuations: the central limit theorem, computed."""
-    x = plan.problem.x
+    x = _inputs(plan)
     return Group(
         "/fluctuations",
         {"time": plan.times, "time2": plan.times, "x": x, "x2": x},
@@ -120,19 +169,19 @@ def particles(plan: Plan, n: int, replicas: int) -> Group:
     """/particles/n...: one ensemble; a frame is a replica."""
     assert plan.run.particles is not None
     keep = plan.run.particles.keep
+    unit = "rad" if plan.problem.unit.circle else "1"
     trajectories = (
-        Variable(
-            "y",
-            ("time", "particle"),
-            "trajectories of the first particles of replica 0",
-            "Y_i(t)",
-            units="rad",
+        *(
+            Variable(
+                name, ("time", "particle"), "trajectories of the first particles of replica 0", "Y_i(t)", units=unit
+            )
+            for name in components(plan)
         ),
         Variable("c", ("time", "particle"), "trajectories of the first particles of replica 0", "C_i(t)"),
     )
     axes: dict[str, Array] = {
         "time": plan.times,
-        "x": plan.problem.x[plan.kept],
+        "x": _inputs(plan)[plan.kept],
         "replica": np.arange(replicas, dtype=float),
     }
     if keep:
@@ -147,7 +196,10 @@ def particles(plan: Plan, n: int, replicas: int) -> Group:
             Variable("loss", ("replica", "time"), "loss", "<f_n - f, f_n - f>/2  (3)"),
             Variable("deviation", ("replica", "time"), "squared fluctuation", "||f_n - f_0||^2"),
             Variable("path_deviation", ("replica", "time"), "squared remainder", "||f_n - f_0 - l_n||^2"),
-            Variable("first_y", ("replica", "time"), "position of particle 0", "Y_0(t)", units="rad"),
+            *(
+                Variable(name, ("replica", "time"), "position of particle 0", "Y_0(t)", units=unit)
+                for name in components(plan, "first_y")
+            ),
             Variable("first_c", ("replica", "time"), "weight of particle 0", "C_0(t)"),
             *(trajectories if keep else ()),
             *_measure(plan, plan.kept),

@@ -18,7 +18,8 @@ Array = NDArray[np.floating]
 class Replicas:
     """Some replicas of one size, at the snapshots.
 
-    coefficients : (R, S, M) of f_n.  path : (R, S, M) of l_n.  y, c : (R, S, keep), the first particles.
+    coefficients : (R, S, M) of f_n.  path : (R, S, M) of l_n.
+    y : (R, S, N, keep), c : (R, S, keep), the first particles.
     """
 
     coefficients: Array
@@ -31,22 +32,26 @@ class Replicas:
 class PathOperator:
     """l_n = R (h_n - f_0) at the snapshots, from the free particles' h_n on the whole Volterra grid."""
 
-    matrix: Array  # rows of R at the snapshots, (S * M, T * M)
-    mean: Array  # f_0 as the simulation's integrator has it, (T * M,)
-    shape: tuple[int, int]
+    matrix: Array  # rows of R at the snapshots, (S * m, T * m); m <= M features respond
+    mean: Array  # f_0 as the simulation's integrator has it, (T, M)
+    stride: int  # Volterra steps between snapshots
 
     @classmethod
     def build(cls, plan: Plan, known: Reference, theory: Fluctuations) -> "PathOperator":
         """From the resolvent of the fluctuation theory."""
-        T, M = theory.resolvent.shape[:2]
+        T, m = theory.resolvent.shape[:2]
         stride = plan.substeps // plan.every
-        rows = theory.resolvent[::stride].reshape(-1, T * M)
-        mean = known.mean_field.coefficients[:: plan.every].ravel()
-        return cls(rows, mean, (rows.shape[0] // M, M))
+        rows = theory.resolvent[::stride].reshape(-1, T * m)
+        return cls(rows, known.mean_field.coefficients[:: plan.every], stride)
 
     def __call__(self, free: Array) -> Array:
         """l_n (R, S, M) from h_n (R, T, M)."""
-        return map_rows(self.matrix, free.reshape(free.shape[0], -1) - self.mean).reshape(-1, *self.shape)
+        h = free - self.mean
+        T = len(self.mean)
+        m = self.matrix.shape[1] // T
+        path = h[:, :: self.stride].copy()
+        path[..., :m] = map_rows(self.matrix, h[..., :m].reshape(len(h), -1)).reshape(len(h), -1, m)
+        return path
 
 
 def simulate(
@@ -57,37 +62,12 @@ def simulate(
     closure, seed = plan.problem.closure, plan.run.particles.seed
     steps, stride = plan.intervals * plan.substeps, RK4.stages * plan.substeps
     weights = np.full(n, 1.0 / n)
-
-    def coefficients(moments: Array) -> Array:
-        R, T, L = moments.shape
-        return map_rows(closure.features, moments.reshape(R * T, L)).reshape(R, T, -1)
-
-    record = (RK4.stages * steps + 1) * closure.coupling.shape[0]
+    record = (RK4.stages * steps + 1) * closure.target.size
     for some in chunks(n, replicas, start, record):
-        y, c = np.empty((len(some), n)), np.empty((len(some), n))
+        y, c = np.empty((len(some), plan.problem.dimension, n)), np.empty((len(some), n))
         for row, replica in enumerate(some):
             y[row], c[row] = plan.problem.initial.sample(stream(seed, n, replica), n)
-        free = descend(
-            y.copy(),
-            c.copy(),
-            weights,
-            np.zeros_like(closure.coupling),
-            known.mean_field.field,
-            plan.dt,
-            steps,
-            RK4,
-        )
-        path = operator(coefficients(free.moments[:, :: RK4.stages * plan.every]))
-        run = descend(
-            y,
-            c,
-            weights,
-            closure.coupling,
-            closure.field[None],
-            plan.dt,
-            steps,
-            RK4,
-            every=plan.substeps,
-            keep=keep,
-        )
-        yield Replicas(coefficients(run.moments[:, ::stride]), path, run.y, run.c)
+        free = descend(closure, y.copy(), c.copy(), weights, plan.dt, steps, RK4, field=known.mean_field.field)
+        path = operator(free.coefficients[:, :: RK4.stages * plan.every])
+        run = descend(closure, y, c, weights, plan.dt, steps, RK4, every=plan.substeps, keep=keep)
+        yield Replicas(run.coefficients[:, ::stride], path, run.y, run.c)

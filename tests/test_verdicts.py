@@ -15,6 +15,7 @@ from liouville.statistics import (
     log_slope,
 )
 from liouville.verdicts import more_replicas, outcome, worst
+from solvers.grid import Axis, Grid, circle
 
 
 @pytest.mark.parametrize(
@@ -121,10 +122,10 @@ def test_dkw_band_is_massarts() -> None:
 
 def test_cells_have_about_equal_mass_and_count_every_particle() -> None:
     rng = np.random.default_rng(8)
-    edges = np.linspace(-2, 2, 41)
-    rho = np.tile(np.diff(stats.norm.cdf(edges, scale=0.6)), (64, 1))
+    grid = Grid((circle(64),), Axis(-2.0, 2.0, 40))
+    rho = np.tile(np.diff(stats.norm.cdf(grid.c.edges, scale=0.6)), (64, 1))
     y, c = rng.uniform(0, 2 * np.pi, 3000), np.clip(rng.normal(0, 0.6, 3000), -1.99, 1.99)
-    counts, expected = cell_counts(rho, edges, y, c)
+    counts, expected = cell_counts(rho, grid, y, c)
     assert counts.sum() == 3000
     assert expected.sum() == pytest.approx(3000, rel=1e-12)
     assert expected.min() > 10

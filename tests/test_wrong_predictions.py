@@ -10,7 +10,6 @@ from liouville import judgement, mean_field, simulation
 from liouville.judgement import Evidence
 from liouville.simulation import Replicas
 from particles import stream, tangent_flow, trig, trig_derivative
-from solvers.finite_volume import FiniteVolume
 from solvers.sources import sources
 
 pytestmark = pytest.mark.wrong_prediction
@@ -39,29 +38,27 @@ def test_covariance_scaled_by_1_3_is_rejected(right: Evidence) -> None:
 
 
 def test_pde_with_potential_off_by_two_percent_is_rejected(right: Evidence, monkeypatch: pytest.MonkeyPatch) -> None:
-    scheme = mean_field.scheme
+    """Features and target times a: U = (a psi) . (a m - a b), and the moments a m say what f_0 is."""
+    scheme, a = mean_field.scheme, np.sqrt(1.02)
 
-    def off(plan, grid) -> FiniteVolume:  # type: ignore[no-untyped-def]
+    def off(plan, grid):  # type: ignore[no-untyped-def]
         made = scheme(plan, grid)
-        f = made.features
-        return replace(
-            made,
-            features=replace(f, averages=1.02 * f.averages, slopes=1.02 * f.slopes, face_slopes=1.02 * f.face_slopes),
-        )
+        return replace(made, features=a * made.features, target=a * made.target)
 
     monkeypatch.setattr(mean_field, "scheme", off)
     solved = mean_field.density(right.plan, right.solved.grid, lambda k, frame: None)
+    solved = replace(solved, coefficients=solved.coefficients / a, error=solved.error / a)
     assert outcomes(replace(right, solved=solved))["pde-characteristics"] == "rejected"
 
 
 def test_response_without_inverse_tangent_flow_is_rejected() -> None:
-    def without(closure, field, y, c, every):  # type: ignore[no-untyped-def]
+    def without(closure, field, y, c, every, features):  # type: ignore[no-untyped-def]
         """B = grad Phi(Z_s) in place of J_s^-1 grad Phi(Z_s)."""
-        h, A, _ = sources(closure, field, y, c, every)
+        h, A, _ = sources(closure, field, y, c, every, features)
         steps = field.field.shape[0] // field.tableau.stages
-        yt, ct, _ = tangent_flow(y, c, field.field, field.dt, steps, field.tableau, every=every)
-        psi = closure.coefficients(trig(yt, closure.modes))
-        slope = ct[..., None] * closure.coefficients(trig_derivative(yt, closure.modes))
+        yt, ct, _ = tangent_flow(closure, y, c, field.field, field.dt, steps, field.tableau, every=every)
+        psi = np.stack([closure.evaluate(at) for at in yt])
+        slope = ct[..., None] * np.stack([closure.gradients(at)[:, 0] for at in yt])
         return h, A, np.stack([slope, psi], axis=-1).transpose(0, 2, 1, 3).copy()
 
     plan = runs.plan(**runs.SMALL | {"cells": [64, 48]})
@@ -103,15 +100,17 @@ def test_particles_with_one_sign_turned_are_rejected(term: str) -> None:
         right = list(simulation.simulate(plan, known, operator, n, replicas))
         path = np.concatenate([part.path for part in right])
         seed = plan.run.particles.seed
-        y, c = np.stack([plan.problem.initial.sample(stream(seed, n, r), n) for r in range(replicas)], axis=1)
+        starts = [plan.problem.initial.sample(stream(seed, n, r), n) for r in range(replicas)]
+        y, c = np.stack([y[0] for y, _ in starts]), np.stack([c for _, c in starts])
+        modes = closure.basis.modes
 
         def f(y, c):  # type: ignore[no-untyped-def]
-            return np.einsum("rn,rnl->rl", c / n, trig(y, closure.modes)) @ closure.features.T
+            return np.einsum("rn,rnl->rl", c / n, trig(y, modes)) @ closure.features.T
 
         def velocity(y, c):  # type: ignore[no-untyped-def]
             g, target = f(y, c), closure.target
-            psi = trig(y, closure.modes) @ closure.features.T
-            slope = trig_derivative(y, closure.modes) @ closure.features.T
+            psi = trig(y, modes) @ closure.features.T
+            slope = trig_derivative(y, modes) @ closure.features.T
             sign_y, sign_c = (-1, 1) if term == "interaction in dY" else (1, -1)
             dy = c * (slope @ target) - sign_y * c * np.einsum("rnm,rm->rn", slope, g)
             dc = sign_c * psi @ target - np.einsum("rnm,rm->rn", psi, g)

@@ -26,7 +26,7 @@ __all__ = [
 
 def judge(evidence: Evidence) -> list[Verdict]:
     """All verdicts of a comparison, primary ones first."""
-    return [
+    verdicts = [
         *deterministic(evidence),
         law_of_large_numbers(evidence),
         paths(evidence),
@@ -38,3 +38,4 @@ def judge(evidence: Evidence) -> list[Verdict]:
         decay_of_loss(evidence),
         decay_of_trace(evidence),
     ]
+    return [verdict for verdict in verdicts if verdict is not None]

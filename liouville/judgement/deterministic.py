@@ -11,7 +11,7 @@ ROUNDING = 1e-14
 def deterministic(evidence: Evidence) -> list[Verdict]:
     """Five verdicts with error bounds in place of intervals."""
     solved, known, times = evidence.solved, evidence.reference.characteristics, evidence.times
-    scale = float(solved.loss[0] + 0.5 * np.sum(evidence.plan.problem.closure.target**2) + 0.5 * evidence.trace[0])
+    scale = float(solved.loss[0] + 0.5 * np.sum(evidence.plan.problem.projection**2) + 0.5 * evidence.trace[0])
     distance = np.linalg.norm(solved.coefficients - known.coefficients, axis=1)
     error = solved.error + known.error + ROUNDING
     k = int(np.argmax(distance / error))

@@ -9,10 +9,12 @@ from scipy import stats
 from liouville.judgement.evidence import Evidence, whitening
 from liouville.statistics import Estimate, combine, critical, dkw, effect_interval
 from liouville.verdicts import DIAGNOSTIC, Verdict, worst
+from solvers.grid import Grid
 
 Array = NDArray[np.floating]
 
 NAN = float("nan")
+ASYMPTOTIC = 3.0  # of 2 lambda_min t from which tr C is taken to decay at the slowest rate
 
 
 def entries(evidence: Evidence) -> Verdict:
@@ -62,9 +64,9 @@ def one_particle(evidence: Evidence) -> Verdict:
     Particles of one replica are dependent and not multinomial; one of each is independent with law rho_0 + O(1/n).
     """
     large = sorted(evidence.ensembles, key=lambda ensemble: ensemble.n)[-2:]
-    y = np.concatenate([ensemble.y[:, -1] for ensemble in large]) % (2 * np.pi)
+    y = np.concatenate([ensemble.y[:, -1, 0] for ensemble in large])
     c = np.concatenate([ensemble.c[:, -1] for ensemble in large])
-    counts, expected = cell_counts(evidence.density, evidence.solved.grid.c_edges, y, c)
+    counts, expected = cell_counts(evidence.density, evidence.solved.grid, y, c)
     statistic = float(np.sum((counts - expected) ** 2 / expected))
     dof = counts.size - 1
     low, high = effect_interval(statistic, dof, y.size, DIAGNOSTIC)
@@ -81,16 +83,22 @@ def one_particle(evidence: Evidence) -> Verdict:
     )
 
 
-def cell_counts(density: Array, c_edges: Array, y: Array, c: Array, least: float = 10.0) -> tuple[Array, Array]:
+def cell_counts(density: Array, grid: Grid, y: Array, c: Array, least: float = 10.0) -> tuple[Array, Array]:
     """Counts and expected counts of particles in cells of about equal mass of rho_0, each (cells,).
 
-    The circle is cut in up to 8 sectors along cell boundaries and each sector in c where its own distribution function
-    passes multiples of equal mass, so that at least about `least` are expected in a cell.
+    y is the first component alone, over which rho_0 is cut in up to 8 sectors of about equal mass along cell boundaries
+    and each sector in c where its own distribution function passes multiples of equal mass, so that at least about
+    `least` are expected in a cell.
     """
-    sectors = min(8, density.shape[0])
+    axis, c_edges = grid.y[0], grid.c.edges
+    density = density.sum(axis=tuple(range(1, density.ndim - 1)))
+    sectors = min(8, axis.cells)
     slices = max(2, min(8, int(y.size / (least * sectors))))
-    edges = np.round(np.linspace(0, density.shape[0], sectors + 1)).astype(int)
-    row = np.minimum((y / (2 * np.pi) * density.shape[0]).astype(int), density.shape[0] - 1)
+    marginal = np.concatenate([[0.0], np.cumsum(density.sum(axis=1))])
+    edges = np.unique(np.searchsorted(marginal, marginal[-1] * np.linspace(0, 1, sectors + 1)[1:-1]))
+    edges = np.unique(np.concatenate([[0], edges, [axis.cells]]))
+    row = np.floor((y - axis.low) / axis.width).astype(int)
+    row = row % axis.cells if axis.periodic else np.clip(row, 0, axis.cells - 1)
     counts, masses = [], []
     for first, last in itertools.pairwise(edges):
         below = np.concatenate([[0.0], np.cumsum(density[first:last].sum(axis=0))])
@@ -107,7 +115,7 @@ def cell_counts(density: Array, c_edges: Array, y: Array, c: Array, least: float
 
 def decay_of_loss(evidence: Evidence) -> Verdict:
     """The loss decays at a rate that does not depend on n, where ||r_0||^2 >= 20 tr C/n."""
-    times, target = evidence.times, evidence.plan.problem.closure.target
+    times, target = evidence.times, evidence.plan.problem.projection
     mean_field = np.sum((evidence.f0 - target) ** 2, axis=-1)
     level = 1 - (1 - DIAGNOSTIC) / len(evidence.ensembles)
     cases = []
@@ -134,10 +142,11 @@ def decay_of_loss(evidence: Evidence) -> Verdict:
     return Verdict.of("loss-decay", statement, interval, 1.0, 0.1, primary=False, level=DIAGNOSTIC, note=note)
 
 
-def decay_of_trace(evidence: Evidence) -> Verdict:
+def decay_of_trace(evidence: Evidence) -> Verdict | None:
     """Late decay rate of tr C beside twice the smallest eigenvalue of M at the last snapshot.
 
-    An asymptotic statement, hence a margin of 30%: lambda_min still moves at the end of a run.
+    An asymptotic statement, hence a margin of 30%: lambda_min still moves at the end of a run. None where the slowest
+    mode has not decayed by e^-ASYMPTOTIC, or never does, for want of a gap.
     """
     theory = evidence.theory
     first = min(int(0.75 * (theory.times.size - 1)), theory.times.size - 2)
@@ -147,6 +156,8 @@ def decay_of_trace(evidence: Evidence) -> Verdict:
     rate = np.log(trace[0] / trace[1]) / span
     half = np.sum(theory.trace_error[ends] / trace) / span
     predicted = 2 * float(np.linalg.eigvalsh(theory.kernel_diagonal[-1])[0])
+    if predicted * theory.times[-1] < ASYMPTOTIC:
+        return None
     return Verdict.of(
         "trace-decay",
         "tr C decays at the rate 2 lambda_min(M) late (rate over the last quarter)",

@@ -17,7 +17,10 @@ MODES_ABOVE = 1e-6  # of the largest eigenvalue of C: the modes on which fluctua
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Replicas of one size. f, path : (R, S, M) coefficients of f_n and l_n.  y, c : (R, S), one particle of each."""
+    """Replicas of one size.
+
+    f, path : (R, S, M) coefficients of f_n and l_n.  y : (R, S, N), c : (R, S), one particle of each.
+    """
 
     n: int
     f: Array
@@ -28,7 +31,7 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A whole comparison. covariance : (S, M, M), C at the snapshots.  density : (Ny, Nc), rho_0 at the last one."""
+    """A whole comparison. covariance : (S, M, M), C at the snapshots.  density : (*Ny, Nc), rho_0 at the last one."""
 
     plan: Plan
     reference: Reference
@@ -83,9 +86,10 @@ class Evidence:
 
 
 def at_snapshots(plan: Plan, theory: Fluctuations) -> Array:
-    """C(t, t) at the snapshots, (S, M, M)."""
-    stride = plan.substeps // plan.every
-    return np.ascontiguousarray(np.einsum("titj->tij", theory.covariance)[::stride])
+    """C(t, t) at the snapshots, (S, M, M): 0 on the features that the theory leaves out."""
+    stride, rest = plan.substeps // plan.every, plan.problem.rank - theory.features
+    known = np.einsum("titj->tij", theory.covariance)[::stride]
+    return np.pad(known, ((0, 0), (0, rest), (0, rest)))
 
 
 def whitening(covariance: Array) -> Array:

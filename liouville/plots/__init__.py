@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from liouville.beside import aside
-from liouville.plots import clt, density, healing, lln, paths, representation, style, summary
+from liouville.plots import clt, convergence, density, healing, lln, paths, representation, style, summary
 from liouville.results import Run
 
 __all__ = ["KINDS", "draw", "save"]
@@ -23,6 +23,7 @@ PICTURES: dict[str, Callable[[Run], Figure]] = {
     "clt": clt.draw,
     "paths": paths.draw,
     "healing": healing.draw,
+    "convergence": convergence.draw,
 }
 KINDS: tuple[str, ...] = tuple(PICTURES)
 SUFFIXES: dict[str, dict[str, Any]] = {

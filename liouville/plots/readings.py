@@ -19,6 +19,7 @@ WRITTEN_BY = {
     CHARACTERISTICS: "`liouville compare`, `solve` and `simulate` write it",
     FLUCTUATIONS: "`liouville compare`, `solve` and `simulate` write it",
     PARTICLES: "`liouville compare` and `liouville simulate` write it",
+    "/convergence": "`liouville convergence` writes it",
 }
 LEAST = 2  # replicas that an interval needs
 
@@ -27,7 +28,8 @@ def require(run: Run, group: str) -> tuple[GroupView, int]:
     """A group and how many frames of it are there. Raises ValueError where it is missing or empty, in one line."""
     with open_result(run.path) as file:
         if group not in file:
-            raise ValueError(f"{run.path}: has no {group}; {WRITTEN_BY[group]}")
+            written = WRITTEN_BY.get("/" + group.split("/")[1], "another command writes it")
+            raise ValueError(f"{run.path}: has no {group}; {written}")
         count = committed(file, group)
     if not count:
         raise ValueError(f"{run.path}: {group} has no frames yet, the run is {run.status}")
@@ -120,9 +122,9 @@ def mean_field(run: Run) -> tuple[Array, Array]:
 
 
 def fine(problem: Problem, count: int = 361) -> tuple[Array, Array]:
-    """Angles x, (count,), and the basis functions there, (count, M): e = series(x) T^-1 since phi = e T trig(y)."""
+    """Angles x, (count,), and the basis functions there, (count, M)."""
     x = np.linspace(0, 2 * np.pi, count)
-    return x, problem.unit.series(x) @ np.linalg.pinv(problem.closure.features)
+    return x, problem.basis_at(x)
 
 
 def target(run: Run) -> tuple[Array, Array, bool]:
@@ -133,7 +135,7 @@ def target(run: Run) -> tuple[Array, Array, bool]:
         return problem.x % (2 * np.pi), problem.f, True
     if isinstance(described, FourierTarget):
         return x, described(x), False
-    return x, basis @ problem.closure.target, False
+    return x, basis @ problem.projection, False
 
 
 def spread(count: int, some: int, first: int = 0) -> list[int]:

@@ -1,0 +1,82 @@
+"""This project's schemes as `pde.py` runs them: the one file to adapt when `solvers` changes.
+
+The counts are of what a scheme must do for a cell in a stage (one evaluation of the right-hand side with its part of
+the time step), not of what an implementation happens to do; adding, multiplying, dividing, comparing and taking a
+minimum are one operation each, a fused multiply-add two, and what is constant along a row is not counted.
+
+Memory, SSPRK(5,4) in double precision with nothing but rows in cache: every stage reads the registers that its
+Shu-Osher row names and writes one, u_4 = f(u_0, u_3) keeps L(u_3) too. Reads + writes are 1 + 1, 2 + 1, 2 + 1, 2 + 2,
+4 + 1 = 17 numbers in 5 stages, 27.2 B a cell-stage; moments are taken from what is in cache. (Write-allocation adds as
+much here as in the triad a = b + 3 c, which is counted as 24 B likewise.)
+
+Operations of the finite volumes, per cell, with one y-face and one c-face each:
+    fifth-order face values: centred part 7, upwind part 7, together 3; two faces                               34
+    corrected fluxes less upwind: velocity 1 and its sign 1 (y alone), upwind 5 and 3, slope 3, sum 4; two      24
+    donor's share: after the upwind step 7, outgoing fluxes 9, their ratio in [0, 1] 5                          21
+    limited fluxes 3; two                                                                                        6
+    divergence                                                                                                   5
+    registers: 2 a term, 11 terms in 5 stages, and the step                                                    5.4
+    moments 0, 1, 2 over c                                                                                       6
+101 with the limiter; without it 64: no donor and no limiting (27), no upwind flux to take off (5 + 3 + 2).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from flat_fourier import TARGET, TIMES
+
+from liouville import mean_field, runfile
+from liouville.plan import Plan
+
+STAGES = 5  # of SSPRK(5,4)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """solve((Ny, Nc)) -> (coefficients of f_0 at TIMES, seconds without compilation, cell-stages).
+
+    bytes_moved, operations : per cell-stage, derived above.  order : of f_0 in the cell width.
+    """
+
+    name: str
+    order: int
+    bytes_moved: float
+    operations: float
+    solve: Callable[[tuple[int, int]], tuple[np.ndarray, float, int]]
+
+
+@cache
+def _plan(cells: tuple[int, int]) -> Plan:
+    run = runfile.load("flat-fourier")
+    return Plan(run.model_copy(update={"solver": run.solver.model_copy(update={"cells": cells})}))
+
+
+def _finite_volumes(cells: tuple[int, int], limiter: bool) -> tuple[np.ndarray, float, int]:
+    plan = _plan(cells)
+    problem, grid = plan.problem, mean_field.grid(plan)
+    assert np.allclose(problem.closure.target, TARGET), "f_0 is read on other functions than those of the reference"
+    initial = problem.initial.cell_averages(grid)
+    start = time.perf_counter()
+    scheme = replace(mean_field.scheme(plan, grid), limiter=limiter, tail=np.inf)
+    frames = scheme.solve(initial, TIMES)
+    seconds = time.perf_counter() - start
+    return np.array([f.coefficients for f in frames]), seconds, STAGES * frames[-1].steps * initial.size
+
+
+def positive(cells: tuple[int, int]) -> tuple[np.ndarray, float, int]:
+    """Finite volumes with flux-corrected transport."""
+    return _finite_volumes(cells, limiter=True)
+
+
+def unlimited(cells: tuple[int, int]) -> tuple[np.ndarray, float, int]:
+    """The same without the limiter: rho may become negative."""
+    return _finite_volumes(cells, limiter=False)
+
+
+SCHEMES = (
+    Scheme("liouville finite volumes, positive", 4, 27.2, 101, positive),
+    Scheme("liouville finite volumes, unlimited", 4, 27.2, 64, unlimited),
+)
