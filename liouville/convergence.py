@@ -19,6 +19,7 @@ from liouville.runfile import RunFile
 from liouville.running import accounted
 from liouville.storage import Group, Variable, Writer
 from solvers import characteristics
+from solvers.characteristics import Extent
 from solvers.frames import SolverError
 from solvers.linear import one_blas_thread
 
@@ -73,8 +74,8 @@ def start(run: RunFile, path: Path, *, force: bool = False, stages: Stages | Non
     ladder = levels(plan.cells)
     if len(ladder) < 3:
         raise InputError(f"solver.cells: must leave three grids or more of at least {LEAST} cells an axis")
-    needed = mean_field.ranges(plan)
-    mean_field.grid(plan, None, needed)
+    seen = mean_field.extent(plan)
+    mean_field.grid(plan, None, seen)
     nodes = [n for n in NODES if n <= 512 / 4 ** (plan.problem.dimension - 1)]
     described: dict[str, str | int | float] = {
         "problem": run.problem.name,
@@ -98,7 +99,7 @@ def start(run: RunFile, path: Path, *, force: bool = False, stages: Stages | Non
         for variant in VARIANTS:
             with stages.stage(variant.about, len(ladder)) as advance:
                 rows: list[dict[str, Array]] = []
-                for row in _solve(plan, variant, ladder, needed, known.coefficients):
+                for row in _solve(plan, variant, ladder, seen, known.coefficients):
                     writer.write(f"/convergence/{variant.name}", len(rows), **{k: v[None] for k, v in row.items()})
                     rows.append(row)
                     advance(1)
@@ -121,11 +122,11 @@ def levels(cells: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 def _solve(
-    plan: Plan, variant: Variant, ladder: list[tuple[int, ...]], needed: list[tuple[float, float]], known: Array
+    plan: Plan, variant: Variant, ladder: list[tuple[int, ...]], seen: Extent, known: Array
 ) -> Iterator[dict[str, Array]]:
     of = plan.with_solver(scheme=variant.scheme)
     for k, cells in enumerate(ladder):
-        on = mean_field.grid(plan, cells, needed)
+        on = mean_field.grid(plan, cells, seen)
         solver = replace(mean_field.scheme(of, on), tail=np.inf, **variant.switches)
         start = plan.problem.initial.cell_averages(on)
         if k == 0:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from liouville.errors import InputError
 from liouville.plan import Plan
 from solvers import characteristics, fluctuations
-from solvers.characteristics import Characteristics, MeanField
+from solvers.characteristics import Characteristics, Extent, MeanField
 from solvers.finite_volume import FiniteVolume
 from solvers.fluctuations import Fluctuations
 from solvers.frames import Frame
@@ -56,20 +56,20 @@ def fluctuation_theory(plan: Plan, known: Reference) -> Fluctuations:
     )
 
 
-def ranges(plan: Plan) -> list[tuple[float, float]]:
+def extent(plan: Plan) -> Extent:
     """What y (off the circle) and c need at least: intervals that hold all but `tail` of the mass at every snapshot."""
     problem = plan.problem
-    ends = characteristics.extent(
+    return characteristics.extent(
         problem.closure, problem.initial.nodes, plan.run.time.final, plan.intervals, plan.run.solver.tail
     )
-    return [(float(low), float(high)) for low, high in zip(*ends, strict=True)]
 
 
-def grid(plan: Plan, cells: tuple[int, ...] | None = None, needed: list[tuple[float, float]] | None = None) -> Grid:
+def grid(plan: Plan, cells: tuple[int, ...] | None = None, seen: Extent | None = None) -> Grid:
     """The grid of the run file, or with so many cells; raises InputError where its ranges cannot hold the mass."""
     solver = plan.run.solver
     cells = cells or plan.cells
-    needed = needed or ranges(plan)
+    seen = seen or extent(plan)
+    needed = [(float(low), float(high)) for low, high in zip(seen.low, seen.high, strict=True)]
     given = [*(["auto"] * len(cells[:-1]) if solver.y_range == "auto" else solver.y_range), solver.c_range]
     keys = [f"y_range.{a}" for a in range(len(cells) - 1)] + ["c_range"]
     jumps = [*plan.problem.initial.jumps, None]

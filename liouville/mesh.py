@@ -40,10 +40,9 @@ def closure(
         rough = _fitted(psi, target, low, high, ROUGH, moving)
         if fixed or not moving:
             break
-        ends = (ends[:N] for ends in characteristics.extent(rough, nodes, final, intervals, TAIL))
-        least, most = (
-            np.where(np.isfinite(e), e, x) for e, x in zip(ends, (2 * low - high, 2 * high - low), strict=True)
-        )
+        seen = characteristics.extent(rough, nodes, final, intervals, TAIL)
+        least = np.where(np.isfinite(seen.low[:N]), seen.low[:N], 2 * low - high)
+        most = np.where(np.isfinite(seen.high[:N]), seen.high[:N], 2 * high - low)
         if np.all(least >= low) and np.all(most <= high):
             break
         margin = MARGIN * (most - least)

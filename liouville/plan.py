@@ -94,7 +94,7 @@ class Plan:
         problem = self.problem
         if problem.rank == 0 or not (np.all(np.isfinite(problem.basis)) and np.all(np.isfinite(problem.projection))):
             raise InputError("problem: unit, target and measure give numbers that are all zero or not finite")
-        cells, modes = self.run.solver.cells, getattr(problem.unit, "degree", 0)
+        cells, modes = self.run.solver.cells, problem.modes
         if cells != "auto" and cells[0] < 8 * modes:
             raise InputError(
                 f"solver.cells.0: must be at least {8 * modes}, 8 times the highest mode of the unit, not {cells[0]}"

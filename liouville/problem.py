@@ -91,6 +91,11 @@ class Problem:
         """N, the number of components of y."""
         return self.unit.dimension
 
+    @property
+    def modes(self) -> int:
+        """The highest mode of the unit on the circle, 0 elsewhere."""
+        return cast(CircleUnit, self.unit).degree if self.unit.circle else 0
+
     @cached_property
     def box(self) -> tuple[Array, Array]:
         """low and high of y, (N,) each, where the basis holds: y_range, or where y starts, widened."""
@@ -150,8 +155,7 @@ class Problem:
     def closure(self) -> Closure:
         """What the engines work with: the features in trigonometric modes, or on a mesh. Raises InputError."""
         if self._features.modes is not None:
-            degree = cast(CircleUnit, self.unit).degree
-            return Closure(Trigonometric(degree), self._features.modes, self.projection, not self.frozen_y)
+            return Closure(Trigonometric(self.modes), self._features.modes, self.projection, not self.frozen_y)
         time = self.run.time if self.run is not None else None
         return mesh.closure(
             self.features,

@@ -1,8 +1,8 @@
 """`cells = "auto"`: a grid whose f_0 meets the tolerance, each axis refined apart.
 
 The error of a grid is the distance of its f_0 from the characteristics, which cost less than a grid of the same
-accuracy. Three or more coarse grids say how the error falls along each axis; from there the next grid is predicted, and
-solved to see.
+accuracy, and their own estimated error. Grids that are finer along one axis than a coarse one say how its error is
+shared, and from there the next grid is predicted, and solved to see.
 """
 
 from dataclasses import dataclass, replace
@@ -18,17 +18,19 @@ from solvers import characteristics
 
 Array = NDArray[np.floating]
 
-START = (48, 32, 32)  # cells along each axis to start with, for N = 1, 2, 3
+START = MIN_CELLS  # cells along each axis to start with; along a single axis of y, more where more is asked for
+EASY, SLOWLY, MOST_AT_FIRST = 1e-3, 0.35, 128  # START (EASY / tolerance)^SLOWLY
 MOST = 2**24  # cells beyond which the tolerance is refused
-ORDERS = (3, 4)  # at which the error is taken to fall along y, whose fronts keep it from 4 for long, and along c
-FINER = 1.5  # how much finer an axis is made to see its share of the error
-SAFETY = 1.3
+ORDERS = (3.5, 5.0)  # at which the error is taken to fall along y, for its fronts, and along c
+FINER = 1.5  # how much finer an axis is made to see its part of the error
+COARSER = 4  # how much finer than the last the next grid may be: beyond, the model has nothing to say
+SAFETY = 1.15
 MULTIPLE = 8  # of which cells are: the error estimate halves them twice
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One grid that was tried. coefficients : (S, M) of its f_0.  error : the largest norm of their error."""
+    """One grid that was tried. coefficients : (S, M) of its f_0.  error : largest norm of its error."""
 
     cells: tuple[int, ...]
     coefficients: Array
@@ -46,47 +48,63 @@ def resolved(plan: Plan) -> tuple[Plan, list[Trial]]:
 def search(plan: Plan) -> list[Trial]:
     """The grids tried, the last of which meets the tolerance."""
     problem, tolerance = plan.problem, plan.run.solver.tolerance
+    seen = mean_field.extent(plan)
     known = characteristics.solve(
-        problem.closure, problem.initial.nodes, plan.run.time.final, plan.intervals, tolerance / 10
+        problem.closure, problem.initial.nodes, plan.run.time.final, plan.intervals, tolerance / 2, seen
     )
-    needed = mean_field.ranges(plan)
 
-    def trial(cells: tuple[int, ...]) -> Trial:
-        on = mean_field.grid(plan, cells, needed)
+    def trial(n: Array) -> Trial:
+        cells = tuple(int(k) for k in n)
+        on = mean_field.grid(plan, cells, seen)
         solver = replace(mean_field.scheme(plan, on), tail=np.inf)
         frames = solver.march(problem.initial.cell_averages(on), plan.times)
         coefficients = np.array([frame.coefficients for frame in frames])
-        error = float(np.linalg.norm(coefficients - known.coefficients, axis=1).max())
-        return Trial(cells, coefficients, error)
+        error = np.linalg.norm(coefficients - known.coefficients, axis=1) + known.error
+        return Trial(cells, coefficients, float(error.max()))
 
     N = problem.dimension
-    least = max(START[N - 1], 8 * getattr(problem.unit, "degree", 0))
-    cells = (*[_rounded(least)] * N, MIN_CELLS)
-    orders = np.array([ORDERS[0]] * N + [ORDERS[1]])
-    trials = [trial(cells)]
-    if trials[0].error > tolerance:
-        trials += [
-            trial(tuple(_rounded(n * FINER) if a == b else n for b, n in enumerate(cells))) for a in range(N + 1)
-        ]
-        first, finer = trials[0], trials[1:]
-        moved = np.array([np.linalg.norm(t.coefficients - first.coefficients, axis=1).max() for t in finer])
-        shares = moved / (1 - FINER ** -orders.astype(float))
-        now, last = np.array(cells, dtype=float), first
-        while last.error > tolerance:
-            shares *= last.error / shares.sum()
-            wanted = np.maximum(SAFETY * (N + 1) * shares / tolerance, 1.0) ** (1 / orders)
-            before = now
-            now = np.array([_rounded(n * factor) for n, factor in zip(now, wanted, strict=True)], dtype=float)
-            if np.prod(now) > MOST:
-                raise InputError(
-                    f"solver.tolerance: {tolerance:g} needs more than {MOST:.3g} cells (the error of f_0 is "
-                    f"{last.error:.1e} on {' x '.join(map(str, last.cells))}); give a larger one, or cells"
-                )
-            shares *= (now / before) ** -orders.astype(float)
-            last = trial(tuple(int(n) for n in now))
-            trials.append(last)
+    along_y = START if N > 1 else min(START * (EASY / tolerance) ** SLOWLY, MOST_AT_FIRST)
+    now = _rounded(np.array([max(along_y, START, 8 * problem.modes)] * N + [START], dtype=float))
+    trials = [trial(now)]
+    if trials[-1].error > tolerance:
+        orders = np.array([ORDERS[0]] * N + [ORDERS[1]])
+        middle = trials[-1]
+        probes = _rounded(np.where(np.eye(N + 1, dtype=bool), FINER * now, now))[1:]
+        trials += [trial(probe) for probe in probes]
+        moved = np.array([np.linalg.norm(t.coefficients - middle.coefficients, axis=1).max() for t in trials[-N:]])
+        parts = moved / (1 - (probes.diagonal(1) / now[1:]) ** -orders[1:])
+        parts = np.concatenate([[np.sqrt(max(middle.error**2 - parts @ parts, middle.error**2 / (N + 1)))], parts])
+        trials.sort(key=lambda trial: -trial.error)
+    while trials[-1].error > tolerance:
+        finer = _next(now, parts, orders, tolerance / SAFETY)
+        if np.prod(finer) > MOST:
+            raise InputError(
+                f"solver.tolerance: {tolerance:g} needs more than {MOST:.3g} cells (the error of f_0 is "
+                f"{trials[-1].error:.1e} on {' x '.join(map(str, trials[-1].cells))}); give a larger one, or cells"
+            )
+        trials.append(trial(finer))
+        parts = parts * (finer / now) ** -orders
+        parts *= trials[-1].error / np.linalg.norm(parts)
+        now = finer
     return trials
 
 
-def _rounded(cells: float) -> int:
-    return MULTIPLE * int(np.ceil(cells / MULTIPLE - 1e-9))
+def _next(cells: Array, parts: Array, orders: Array, error: float) -> Array:
+    """The fewest cells that bring the axes' parts, in quadrature, down to this error; COARSER times as fine at most.
+
+    They are fewest where order times part^2 is the same for all axes that are refined.
+    """
+    refined = np.ones(cells.size, dtype=bool)
+    while True:
+        left = max(error**2 - np.sum(parts[~refined] ** 2), 0.1 * error**2)
+        goal = np.sqrt(left / orders / np.sum(1 / orders[refined]))
+        enough = refined & (parts <= goal)
+        if not enough.any() or enough[refined].all():
+            break
+        refined &= ~enough
+    factors = np.where(refined, (parts / goal) ** (1 / orders), 1.0)
+    return _rounded(cells * np.clip(factors, 1.0, COARSER))
+
+
+def _rounded(cells: Array) -> Array:
+    return MULTIPLE * np.ceil(cells / MULTIPLE - 1e-9)

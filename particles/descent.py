@@ -85,12 +85,11 @@ def descend(
         np.empty((replicas, steps // every + 1, *shape)) for shape in ((closure.dimension, keep), (keep,))
     )
     left = np.zeros(replicas)
-    splines = isinstance(closure.basis, Splines)
     tables = basis_tables(closure)
     T, b = padded(closure.features), padded(closure.target)
     a, slopes = tableau.arrays
     chunk = max(CHUNK, L // 1024)
-    spread = n >= LARGE or (splines and replicas < numba.get_num_threads() and n > 2 * chunk * BLOCK)
+    spread = n >= LARGE or (replicas < numba.get_num_threads() and n >= 2 * chunk * BLOCK)
     together = min(TOGETHER, max(1, replicas // (4 * numba.get_num_threads()))) if M * L > 4096 else 1
     scheme = (dt, a, slopes, every, 1.0 if closure.moving else 0.0)
     # a given field's u takes (steps, L) numbers: so many steps at once

@@ -7,7 +7,7 @@ On a mesh of equal cells each function spans eight cells an axis, so that 8^N of
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from math import comb, factorial
 from typing import ClassVar
 
@@ -110,6 +110,7 @@ class Splines:
             basis = finer
 
 
+@cache
 def pieces() -> Array:
     """C with B_j(t) = sum_p C[p, j] t^p on a cell, t in [0, 1] and j = 0 ... 7 the functions that meet there, (8, 8).
 

@@ -17,12 +17,12 @@ Rule = tuple[Array, Array, Array]
 # (Ny, Nc) -> y (N, Q), c (Q,), weights (Q,): Ny nodes along each axis of y, Q = Ny^N Nc, y slowest, c fastest
 Nodes = Callable[[int, int], Rule]
 
-START = {1: (256, 16), 2: (24, 12), 3: (12, 8)}  # nodes along y and c to begin with, by N
-COARSE = {1: (48, 12), 2: (16, 10), 3: (8, 8)}  # to find a step and the extent
-GROWTH = {1: 2.0, 2: 1.5, 3: 1.5}  # of the nodes along an axis of y
+COARSE = {1: (48, 8), 2: (16, 8), 3: (8, 8)}  # nodes along y and c to begin with, by N
+EXTENT = {1: (48, 12), 2: (16, 10), 3: (8, 8)}  # to find a step and the extent
+GROWTH = {N: {"substeps": 2.0, "Ny": 2.0 if N == 1 else 1.5, "Nc": 1.5} for N in COARSE}
 MAX_NODES = {1: 2**20, 2: 2**19, 3: 2**18}
 MAX_SUBSTEPS = 1000
-STEP = 0.1  # to begin with, in the search for a step
+STEP = 0.4  # to begin with, in the search for a step
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,15 @@ class MeanField:
     left: float = 0.0
 
 
+@dataclass(frozen=True)
+class Extent:
+    """Where the mass goes. low, high : (N + 1,) for z = (y, c).  substeps : to a snapshot interval, enough for this."""
+
+    low: Array
+    high: Array
+    substeps: int
+
+
 def mean_field(closure: Closure, nodes: Rule, dt: float, steps: int, tableau: Tableau = RK4) -> MeanField:
     """The characteristics with the integrator and step of a simulation: its limit n -> infinity, step by step."""
     y, c, weights = nodes
@@ -65,42 +74,47 @@ def mean_field(closure: Closure, nodes: Rule, dt: float, steps: int, tableau: Ta
     return MeanField(at[:: tableau.stages], at[:-1] - closure.target, dt, tableau, left)
 
 
-def solve(closure: Closure, nodes: Nodes, final: float, intervals: int, tolerance: float) -> Characteristics:
+def solve(
+    closure: Closure, nodes: Nodes, final: float, intervals: int, tolerance: float, seen: Extent | None = None
+) -> Characteristics:
     """f_0 at the ends of equal intervals of [0, final], refined until its error estimate meets `tolerance`.
 
-    Nodes along c, the step and nodes along y are refined one after the other, each until its part of the error is below
+    The step, nodes along y and nodes along c are refined one after the other, each until its part of the error is below
     a third of the tolerance at every snapshot. The part is read off the last move: 1/15 of it for the step (halved,
-    fourth order), and for the nodes (exponential convergence) the move times its ratio to the move before. The estimate
-    may stay above the tolerance where MAX_NODES nodes do not suffice.
+    fourth order), and for the nodes (exponential convergence) the move times its ratio to the move before. Where the
+    move itself is small enough, the axis stays as it was before. The estimate may stay above the tolerance where
+    MAX_NODES nodes do not suffice.
     """
-    N = closure.dimension
+    N, third = closure.dimension, tolerance / 3
 
     def solved(level: Characteristics) -> Characteristics:
         steps = intervals * level.substeps
         run = mean_field(closure, nodes(level.Ny, level.Nc), final / steps, steps)
         return replace(level, coefficients=run.coefficients[:: level.substeps], left=run.left)
 
-    substeps = max(round(20 * final / intervals), _settled(closure, nodes, final, intervals)[0], 1)
-    level = Characteristics(np.empty(0), np.zeros(intervals + 1), *START[N], substeps)
+    seen = seen or extent(closure, nodes, final, intervals)
+    level = solved(Characteristics(np.empty(0), np.zeros(intervals + 1), *COARSE[N], seen.substeps))
     total = level.error
-    for axis in ("Nc", "substeps", "Ny"):
-        factor = GROWTH[N] if axis == "Ny" else 2
-        level = solved(level)
+    for axis, factor in GROWTH[N].items():
         before = np.zeros(intervals + 1)
         while True:
             finer = solved(replace(level, **{axis: round(factor * getattr(level, axis))}))
             moved = np.linalg.norm(finer.coefficients - level.coefficients, axis=1)
+            here = moved * 16 / 15 if axis == "substeps" else moved
+            if axis != "Nc" and here.max() <= third:  # before the last axis, the coarser one saves time
+                left = here
+                break
             left = moved / 15 if axis == "substeps" else moved * np.minimum(1.0, moved / np.maximum(before, 1e-300))
             level, before = finer, moved
-            grown = (level.Ny * (factor if axis == "Ny" else 1)) ** N * level.Nc * (2 if axis == "Nc" else 1)
-            if left.max() <= tolerance / 3 or grown > MAX_NODES[N] or level.substeps > MAX_SUBSTEPS:
+            nodes_grown = level.Ny**N * level.Nc * (1 if axis == "substeps" else factor ** (N if axis == "Ny" else 1))
+            if left.max() <= third or nodes_grown > MAX_NODES[N] or level.substeps > MAX_SUBSTEPS:
                 break
         total = total + left
     return replace(level, error=total)
 
 
-def extent(closure: Closure, nodes: Nodes, final: float, intervals: int, tail: float) -> tuple[Array, Array]:
-    """Intervals of each component of z = (y, c) that hold all but `tail` of the mass on [0, final]: low, high (N + 1,).
+def extent(closure: Closure, nodes: Nodes, final: float, intervals: int, tail: float = 1e-9) -> Extent:
+    """Intervals of each component of z = (y, c) that hold all but `tail` of the mass on [0, final].
 
     The flow maps a box's boundary to the boundary of its image, where each component has its extremes. So only the
     faces of a box of starts are followed (those of c alone on the circle), massless, in the field of a coarse mean
@@ -109,24 +123,15 @@ def extent(closure: Closure, nodes: Nodes, final: float, intervals: int, tail: f
     Stieltjes), or, where the outermost node weighs more, one gap between nodes farther out: past the end of a support
     that the rule ends at. 2% of the width are added on either side for what the faces' nodes miss.
 
-    On the circle the interval of y is that of the lifted positions.
+    The step is halved until it makes no difference. Stiff units ask for this: an unstable step shows as a loss that
+    grows, or as no number at all. On the circle the interval of y is that of the lifted positions.
     """
-    return _settled(closure, nodes, final, intervals, tail)[1:]
-
-
-def _settled(
-    closure: Closure, nodes: Nodes, final: float, intervals: int, tail: float = 1e-9
-) -> tuple[int, Array, Array]:
-    """Steps to an interval for which half as many give about the same, and the extents seen with them.
-
-    Stiff units ask for this: an unstable step shows as a loss that grows, or as no number at all.
-    """
-    rule = nodes(*COARSE[closure.dimension])
+    rule = nodes(*EXTENT[closure.dimension])
     y, c, weights = rule
     edge_y, edge_c = _faces(rule, closure, tail)
     y, c = np.concatenate([y, edge_y], axis=1), np.concatenate([c, edge_c])
     weights = np.concatenate([weights, np.zeros(edge_c.size)])
-    substeps = max(1, round(final / intervals / (2 * STEP)))
+    substeps = max(1, round(final / intervals / STEP))
     before: Array | None = None
     while True:
         steps = intervals * substeps
@@ -135,9 +140,10 @@ def _settled(
             low, high = run
             if before is not None and np.abs(run - before).max(initial=0.0) <= 0.01 * (high - low).max():
                 margin = 0.02 * (high - low)
-                return substeps, low - margin, high + margin
+                return Extent(low - margin, high + margin, substeps)
         if substeps > MAX_SUBSTEPS:
-            return substeps, *(np.full(2, np.nan) if run is None else run)
+            nothing = np.full((2, closure.dimension + 1), np.nan)
+            return Extent(*(nothing if run is None else run), substeps)
         before, substeps = run, 2 * substeps
 
 

@@ -12,7 +12,7 @@ from solvers.grid import Grid
 
 Array = NDArray[np.floating]
 
-SMALL = 2**14  # cells below which threads cost more than they give
+SMALL = 2**12  # cells below which threads cost more than they give
 
 
 class SolverError(RuntimeError):

@@ -64,7 +64,8 @@ def test_one_mode_of_independent_c_decays_as_the_linear_equation_at_first() -> N
 @pytest.mark.parametrize("tail", [1e-2, 1e-4, 1e-9])
 def test_extent_holds_all_but_the_tail_of_the_mass_and_little_more(tail: float) -> None:
     """Counted on many more nodes, at many times."""
-    low, high = extent(FLAT, nodes, 6.0, 6, tail)
+    seen = extent(FLAT, nodes, 6.0, 6, tail)
+    low, high = seen.low, seen.high
     y, c, p = nodes(1024, 256)
     run = descend(FLAT, y[None].copy(), c[None].copy(), p, 0.05, 120, RK4, every=10, keep=c.size)
     outside = np.array([p[(snapshot < low[1]) | (snapshot > high[1])].sum() for snapshot in run.c[0]])
@@ -81,7 +82,8 @@ def test_extent_and_solution_of_a_stiff_unit() -> None:
     a = np.array([10.0, 2.0, 2.0, 2.0])
     scale = a[WAVES] * np.where(WAVES == 0, 1.0, np.sqrt(2.0))
     stiff = Closure(Trigonometric(3), np.diag(scale), FLAT.target)
-    low, high = extent(stiff, nodes, 2.0, 4, 1e-9)
+    seen = extent(stiff, nodes, 2.0, 4, 1e-9)
+    low, high = seen.low, seen.high
     y, c, p = nodes(512, 64)
     run = descend(stiff, y[None].copy(), c[None].copy(), p, 0.0025, 800, RK4, every=20, keep=c.size)
     assert low[1] <= run.c.min() and run.c.max() <= high[1]

@@ -99,7 +99,8 @@ def test_covariance_is_that_of_the_delta_method() -> None:
 
 def test_extent_holds_what_the_linear_flow_makes_of_the_mass() -> None:
     """(c + y) and (c - y) are only stretched, so the extremes of a box of starts are at its corners."""
-    low, high = extent(LINEAR, few, 3.0, 6, 1e-6)
+    seen = extent(LINEAR, few, 3.0, 6, 1e-6)
+    low, high = seen.low, seen.high
     t = np.linspace(0, 3, 301)
     w = np.sqrt(4 + START**2)
     plus, minus = (-2 + w) / START, (-2 - w) / START
