@@ -97,8 +97,10 @@ def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages
     solved: Density | None = None
     last: Array = np.empty(0)
     if command != "simulate":
-        with stages.stage("finite volumes", len(plan.times)) as advance:
+        with stages.stage(plan.run.solver.scheme, len(plan.times)) as advance:
             solved, last = _solve(plan, writer, advance)
+        for message in solved.warnings():
+            stages.warn(message)
     with stages.stage("fluctuation theory", 1):
         theory = mean_field.fluctuation_theory(plan, known)
         covariance = judgement.at_snapshots(plan, theory)

@@ -22,6 +22,7 @@ Scheme = FiniteVolume | SemiLagrangian
 SCHEMES: dict[str, type[Scheme]] = {"finite-volume": FiniteVolume, "semi-lagrangian": SemiLagrangian}
 MARGIN = 4  # cells that "auto" ranges leave free at either end
 DIFFUSED = 1e-5  # mass that numerical diffusion alone may carry to a wall
+UNRESOLVED = 0.1  # of the norm of f_0, beyond which its estimated error says that the grid tells nothing
 COARSER = (4, 2)  # the grids, so many times coarser, that the error estimate needs
 
 
@@ -138,6 +139,19 @@ class Density:
     defect_error: Array
     loss_increase: float
     steps: int
+
+    def warnings(self) -> list[str]:
+        """What the user should know of it."""
+        largest = float(np.linalg.norm(self.coefficients, axis=1).max())
+        worst = int(np.argmax(self.error))
+        if self.error[worst] <= UNRESOLVED * largest:
+            return []
+        cells = " x ".join(map(str, self.grid.shape))
+        return [
+            f"the estimated error of f_0 is {self.error[worst]:.2g} at snapshot {worst}, more than "
+            f"{UNRESOLVED:.0%} of its largest norm {largest:.2g}: {cells} cells do not resolve this run; "
+            'give more, or cells = "auto"'
+        ]
 
 
 def scheme(plan: Plan, on: Grid) -> Scheme:

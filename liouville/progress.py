@@ -1,6 +1,7 @@
-"""A bar for each stage of a run on a terminal, nothing otherwise."""
+"""A bar for each stage of a run on a terminal, nothing otherwise; and what the user should know when it is over."""
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
@@ -16,6 +17,9 @@ class Stages(Protocol):
 
     def stage(self, name: str, total: float) -> AbstractContextManager[Advance]:
         """A stage of so many units; the context gives the function that advances it."""
+
+    def warn(self, message: str) -> None:
+        """Something the user should know."""
 
 
 class Bars:
@@ -36,6 +40,10 @@ class Bars:
             yield lambda amount: bars.update(task, advance=amount)
             bars.update(task, completed=total)
 
+    def warn(self, message: str) -> None:
+        """A line on standard error."""
+        print(f"liouville: warning: {message}", file=sys.stderr)
+
 
 class Quiet:
     """No bars."""
@@ -44,3 +52,7 @@ class Quiet:
     def stage(self, name: str, total: float) -> Iterator[Advance]:
         """Nothing to see."""
         yield lambda amount: None
+
+    def warn(self, message: str) -> None:
+        """A UserWarning."""
+        warnings.warn(message, stacklevel=2)

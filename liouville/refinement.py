@@ -96,8 +96,8 @@ def _next(cells: Array, parts: Array, orders: Array, error: float) -> Array:
     """
     refined = np.ones(cells.size, dtype=bool)
     while True:
-        left = max(error**2 - np.sum(parts[~refined] ** 2), 0.1 * error**2)
-        goal = np.sqrt(left / orders / np.sum(1 / orders[refined]))
+        left = max(error**2 - float(np.sum(parts[~refined] ** 2)), 0.1 * error**2)
+        goal = np.sqrt(left / (orders * np.sum(1.0 / orders[refined])))
         enough = refined & (parts <= goal)
         if not enough.any() or enough[refined].all():
             break

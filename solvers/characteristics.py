@@ -142,8 +142,8 @@ def extent(closure: Closure, nodes: Nodes, final: float, intervals: int, tail: f
                 margin = 0.02 * (high - low)
                 return Extent(low - margin, high + margin, substeps)
         if substeps > MAX_SUBSTEPS:
-            nothing = np.full((2, closure.dimension + 1), np.nan)
-            return Extent(*(nothing if run is None else run), substeps)
+            low, high = np.full((2, closure.dimension + 1), np.nan) if run is None else run
+            return Extent(low, high, substeps)
         before, substeps = run, 2 * substeps
 
 

@@ -1,5 +1,6 @@
 """`cells = "auto"`: the grid that is found meets its tolerance."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +40,15 @@ def test_a_tolerance_out_of_reach_is_refused_by_name(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(refinement, "MOST", 64 * 64)
     with pytest.raises(InputError, match=r"solver\.tolerance: 1e-09 needs more than 4\.1e\+03 cells"):
         refinement.resolved(runs.plan(**AUTO | {"tolerance": 1e-9}))
+
+
+def test_a_grid_that_resolves_nothing_warns_with_the_estimate() -> None:
+    """Above a tenth of f_0's largest norm; not below."""
+    plan = runs.plan(**runs.TINY)
+    solved = mean_field.density(plan, mean_field.grid(plan), lambda k, frame: None)
+    assert solved.warnings() == []
+    largest = np.linalg.norm(solved.coefficients, axis=1).max()
+    (message,) = replace(solved, error=np.array([0, 0, 0.11, 0, 0]) * largest).warnings()
+    assert (
+        message.startswith(f"the estimated error of f_0 is {0.11 * largest:.2g} at snapshot 2") and "48 x 32" in message
+    )
