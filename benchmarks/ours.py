@@ -1,5 +1,7 @@
 """This project's schemes as `pde.py` runs them: the one file to adapt when `solvers` changes.
 
+The semi-Lagrangian counts its substeps along y and along c as stages; what a cell costs there is not derived.
+
 The counts are of what a scheme must do for a cell in a stage (one evaluation of the right-hand side with its part of
 the time step), not of what an implementation happens to do; adding, multiplying, dividing, comparing and taking a
 minimum are one operation each, a fused multiply-add two, and what is constant along a row is not counted.
@@ -24,14 +26,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from flat_fourier import TARGET, TIMES
 
-from liouville import mean_field, runfile
+from liouville import mean_field, refinement, runfile
 from liouville.plan import Plan
 
 STAGES = 5  # of SSPRK(5,4)
+SUBSTEPS = 5  # shift, flow, shift, flow, shift
 
 
 @dataclass(frozen=True)
@@ -43,40 +47,57 @@ class Scheme:
 
     name: str
     order: int
-    bytes_moved: float
-    operations: float
     solve: Callable[[tuple[int, int]], tuple[np.ndarray, float, int]]
+    bytes_moved: float | None = None
+    operations: float | None = None
 
 
 @cache
-def _plan(cells: tuple[int, int]) -> Plan:
+def _plan(**solver: Any) -> Plan:
+    """The problem with some keys of [solver], at the times of the reference."""
     run = runfile.load("flat-fourier")
-    return Plan(run.model_copy(update={"solver": run.solver.model_copy(update={"cells": cells})}))
+    time = run.time.model_copy(update={"final": float(TIMES[-1]), "snapshots": TIMES.size})
+    plan = Plan(run.model_copy(update={"time": time, "solver": run.solver.model_copy(update=solver)}))
+    assert np.allclose(plan.problem.closure.target, TARGET), "not the functions that the reference is read on"
+    return plan
 
 
-def _finite_volumes(cells: tuple[int, int], limiter: bool) -> tuple[np.ndarray, float, int]:
-    plan = _plan(cells)
-    problem, grid = plan.problem, mean_field.grid(plan)
-    assert np.allclose(problem.closure.target, TARGET), "f_0 is read on other functions than those of the reference"
-    initial = problem.initial.cell_averages(grid)
+def _solve(cells: tuple[int, int], scheme: str, stages: int, **switches: Any) -> tuple[np.ndarray, float, int]:
+    plan = _plan(cells=cells, scheme=scheme)
+    grid = mean_field.grid(plan)
+    initial = plan.problem.initial.cell_averages(grid)
     start = time.perf_counter()
-    scheme = replace(mean_field.scheme(plan, grid), limiter=limiter, tail=np.inf)
-    frames = scheme.solve(initial, TIMES)
+    frames = replace(mean_field.scheme(plan, grid), tail=np.inf, **switches).solve(initial, TIMES)
     seconds = time.perf_counter() - start
-    return np.array([f.coefficients for f in frames]), seconds, STAGES * frames[-1].steps * initial.size
+    return np.array([f.coefficients for f in frames]), seconds, stages * frames[-1].steps * initial.size
 
 
 def positive(cells: tuple[int, int]) -> tuple[np.ndarray, float, int]:
     """Finite volumes with flux-corrected transport."""
-    return _finite_volumes(cells, limiter=True)
+    return _solve(cells, "finite-volume", STAGES)
 
 
 def unlimited(cells: tuple[int, int]) -> tuple[np.ndarray, float, int]:
     """The same without the limiter: rho may become negative."""
-    return _finite_volumes(cells, limiter=False)
+    return _solve(cells, "finite-volume", STAGES, limiter=False)
+
+
+def semi_lagrangian(cells: tuple[int, int]) -> tuple[np.ndarray, float, int]:
+    """The splitting, positive."""
+    return _solve(cells, "semi-lagrangian", SUBSTEPS)
+
+
+def automatic(tolerance: float, scheme: str) -> tuple[np.ndarray, float, tuple[int, ...]]:
+    """`cells = "auto"`: coefficients, seconds of the whole search, the cells found."""
+    plan = _plan(cells="auto", scheme=scheme, tolerance=tolerance)
+    start = time.perf_counter()
+    last = refinement.search(plan)[-1]
+    return last.coefficients, time.perf_counter() - start, last.cells
 
 
 SCHEMES = (
-    Scheme("liouville finite volumes, positive", 4, 27.2, 101, positive),
-    Scheme("liouville finite volumes, unlimited", 4, 27.2, 64, unlimited),
+    Scheme("liouville finite volumes, positive", 4, positive, 27.2, 101),
+    Scheme("liouville finite volumes, unlimited", 4, unlimited, 27.2, 64),
+    Scheme("liouville semi-Lagrangian, positive", 4, semi_lagrangian),
 )
+AUTOMATIC = ("finite-volume", "semi-lagrangian")

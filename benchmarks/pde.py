@@ -202,6 +202,45 @@ def orders(rungs: list[Rung]) -> dict[str, float]:
     return {f"{n}-{2 * n}": float(np.log2(squares[n] / squares[2 * n])) for n in squares if 2 * n in squares}
 
 
+def automatic() -> list[dict[str, object]]:
+    """`cells = "auto"`, nothing tuned by hand: for each scheme and tolerance, the median of several searches."""
+    found = []
+    for scheme in ours.AUTOMATIC:
+        for tolerance in TOLERANCES:
+            runs = [ours.automatic(tolerance, scheme) for _ in range(RUNS)]
+            seconds = [took for _, took, _ in runs[1:]]
+            coefficients, _, cells = runs[0]
+            found.append(
+                {
+                    "scheme": scheme,
+                    "tolerance": tolerance,
+                    "cells": cells,
+                    "error": float(flat_fourier.errors(coefficients).max()),
+                    "seconds": seconds,
+                }
+            )
+            print(
+                f'cells = "auto", {scheme}, tolerance {tolerance:.0e}: {1e3 * statistics.median(seconds):7.1f} ms, '
+                f"{cells[0]}x{cells[1]}, error {found[-1]['error']:.1e}",
+                flush=True,
+            )
+    return found
+
+
+def ratios(results: list[Measured]) -> list[str]:
+    """How many times longer each peer takes than the fastest of this project's positive schemes."""
+    own = [r for r in results if r.name.startswith("liouville") and "positive" in r.name and not r.left_out]
+    lines = []
+    for tolerance in own[0].to_error if own else ():
+        reached = [r.rungs[i].median for r in own if (i := r.to_error[tolerance]) is not None]
+        for peer in results:
+            if reached and not peer.name.startswith("liouville") and not peer.left_out:
+                index = peer.to_error[tolerance]
+                much = f"{peer.rungs[index].median / min(reached):.0f} times" if index is not None else "not reached"
+                lines.append(f"to {tolerance}: {peer.name}: {much}")
+    return lines
+
+
 def row(result: Measured) -> str:
     """One line of the table."""
     if result.left_out:
@@ -274,6 +313,9 @@ def main() -> None:
                 result.of_flops = result.rate * solver.operations / machine[threads]["flops"]
             print(row(result), flush=True)
             results.append(result)
+    print("\n".join(ratios(results)))
+    numba.set_num_threads(most)
+    searches = automatic()
     if arguments.json:
         everything = {
             "problem": "flat-fourier",
@@ -281,6 +323,7 @@ def main() -> None:
             "environment": about,
             "limits": machine,
             "not_installed": missing,
+            "automatic": searches,
             "solvers": [asdict(result) for result in results],
         }
         arguments.json.write_text(json.dumps(everything, indent=1) + "\n")

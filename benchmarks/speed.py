@@ -3,8 +3,8 @@
     python benchmarks/speed.py
 
 Particles: particle-stages per second (one evaluation of (9) for one particle) of the compiled engine, on one thread and
-on all, and of the same algorithm in numpy. Grid: cell-stages per second of the finite volumes beside the memory triad
-a = b + s c. Theory: seconds for tr C with its error estimate, and the error against the reference.
+on all, and of the same algorithm in numpy. Theory: seconds for tr C with its error estimate, and the error against the
+reference. The grid has a benchmark of its own, `pde.py`.
 """
 
 import json
@@ -38,10 +38,11 @@ def numpy_rate(plan: Plan, n: int, replicas: int, steps: int) -> float:
     closure = plan.problem.closure
     rng = np.random.default_rng(0)
     y, c = plan.problem.initial.sample(rng, n * replicas)
-    y, c = y.reshape(replicas, n), c.reshape(replicas, n)
+    y, c = y[0].reshape(replicas, n), c.reshape(replicas, n)
+    degree = plan.problem.modes
 
     def velocity(y, c):  # type: ignore[no-untyped-def]
-        modes, slopes = trig(y, closure.modes), trig_derivative(y, closure.modes)
+        modes, slopes = trig(y, degree), trig_derivative(y, degree)
         u = closure.potential(np.einsum("rn,rnl->rl", c / n, modes))
         return -c * np.einsum("rnl,rl->rn", slopes, u), -np.einsum("rnl,rl->rn", modes, u)
 
@@ -62,14 +63,10 @@ def particles(plan: Plan) -> None:
     print(f"numpy, n = 256 x 200: {peer / 1e6:.1f} M particle-stages/s")
     for n, replicas in ((64, 20_000), (256, 4000), (4096, 200), (100_000, 8), (1_000_000, 1)):
         y, c = plan.problem.initial.sample(np.random.default_rng(0), n * replicas)
-        weights = np.full(n, 1 / n)
+        y, c, weights = y.reshape(replicas, 1, n), c.reshape(replicas, n), np.full(n, 1 / n)
 
-        def run(y=y, c=c, n=n, replicas=replicas, weights=weights) -> None:  # type: ignore[no-untyped-def]
-            shape = (replicas, n)
-            field = closure.field[None]
-            descend(
-                y.reshape(shape).copy(), c.reshape(shape).copy(), weights, closure.coupling, field, plan.dt, 60, RK4
-            )
+        def run(y=y, c=c, weights=weights) -> None:  # type: ignore[no-untyped-def]
+            descend(closure, y.copy(), c.copy(), weights, plan.dt, 60, RK4)
 
         rates = []
         for count in (1, threads):
@@ -79,39 +76,6 @@ def particles(plan: Plan) -> None:
             f"n = {n} x {replicas}: {rates[0] / 1e6:.0f} M/s on 1 thread, {rates[1] / 1e6:.0f} M/s on {threads} "
             f"({rates[1] / rates[0]:.2f} times), {rates[1] / peer:.0f} times numpy"
         )
-
-
-def grid(plan: Plan) -> None:
-    """Rate and error of the finite volumes."""
-    size = 2**24
-    a, b, c = np.zeros(size), np.ones(size), np.ones(size)
-    triad = 24 * size / best(lambda: numba_triad(a, b, c))
-    print(f"triad: {triad / 1e9:.1f} GB/s")
-    reference = json.loads(REFERENCE.read_text())
-    residual = np.concatenate([np.array(reference["residual_cos"]), np.array(reference["residual_sin"])[:, 1:]], axis=1)
-    residual[:, 1:] /= np.sqrt(2)  # onto the orthonormal modes
-    problem, on = plan.problem, mean_field.grid(plan)
-    times = np.arange(7.0)
-    for Ny, Nc in ((64, 64), (128, 128), (256, 128), (512, 256)):
-        cells = type(on)(Ny, Nc, on.c_low, on.c_high)
-        initial = problem.initial.cell_averages(cells)
-        frames = mean_field.scheme(plan, cells).solve(initial, times)
-        seconds = best(lambda cells=cells, initial=initial: mean_field.scheme(plan, cells).solve(initial, times))
-        error = max(
-            np.linalg.norm(f.coefficients - problem.closure.target - r) for f, r in zip(frames, residual, strict=True)
-        )
-        rate = Ny * Nc * 5 * frames[-1].steps / seconds
-        print(
-            f"{Ny} x {Nc}: {1e3 * seconds:.0f} ms to t = 6, f_0 within {error:.1e}, {rate / 1e6:.0f} M cell-stages/s, "
-            f"{rate * 16 / triad:.2f} of the triad at 16 B a cell-stage"
-        )
-
-
-@numba.njit(parallel=True, cache=True)
-def numba_triad(a, b, c):  # type: ignore[no-untyped-def]
-    """a = b + 3 c."""
-    for i in numba.prange(a.size):
-        a[i] = b[i] + 3.0 * c[i]
 
 
 def theory(plan: Plan) -> None:
@@ -130,5 +94,4 @@ def theory(plan: Plan) -> None:
 if __name__ == "__main__":
     default = Plan(runfile.load("flat-fourier"))
     particles(default)
-    grid(default)
     theory(default)

@@ -99,7 +99,7 @@ def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages
     if command != "simulate":
         with stages.stage(plan.run.solver.scheme, len(plan.times)) as advance:
             solved, last = _solve(plan, writer, advance)
-        for message in solved.warnings():
+        for message in solved.warnings(plan.times):
             stages.warn(message)
     with stages.stage("fluctuation theory", 1):
         theory = mean_field.fluctuation_theory(plan, known)
@@ -158,7 +158,7 @@ def _write_fluctuations(plan: Plan, theory: Fluctuations, covariance: Array, wri
 
 
 def _solve(plan: Plan, writer: Writer, advance: Advance) -> tuple[Density, Array]:
-    """The finite volumes, frame by frame into the file; also the density at the last snapshot."""
+    """The grid, frame by frame into the file; also the density at the last snapshot."""
     problem, grid = plan.problem, mean_field.grid(plan)
     for name, axis in zip(schema.axes(plan), (*grid.y, grid.c), strict=True):
         writer.set("/density", name, axis.centres)

@@ -140,15 +140,15 @@ class Density:
     loss_increase: float
     steps: int
 
-    def warnings(self) -> list[str]:
-        """What the user should know of it."""
+    def warnings(self, times: Array) -> list[str]:
+        """What the user should know of it. times : of the snapshots, (S,)."""
         largest = float(np.linalg.norm(self.coefficients, axis=1).max())
         worst = int(np.argmax(self.error))
         if self.error[worst] <= UNRESOLVED * largest:
             return []
         cells = " x ".join(map(str, self.grid.shape))
         return [
-            f"the estimated error of f_0 is {self.error[worst]:.2g} at snapshot {worst}, more than "
+            f"the estimated error of f_0 is {self.error[worst]:.2g} at t = {times[worst]:.4g}, more than "
             f"{UNRESOLVED:.0%} of its largest norm {largest:.2g}: {cells} cells do not resolve this run; "
             'give more, or cells = "auto"'
         ]

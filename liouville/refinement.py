@@ -52,6 +52,11 @@ def search(plan: Plan) -> list[Trial]:
     known = characteristics.solve(
         problem.closure, problem.initial.nodes, plan.run.time.final, plan.intervals, tolerance / 2, seen
     )
+    if not (reached := float(known.error.max())) < tolerance:
+        raise InputError(
+            f"solver.tolerance: {tolerance:g} cannot be checked, the characteristics that grids are held against "
+            f"reach {reached:.1e}; give a larger one, or cells"
+        )
 
     def trial(n: Array) -> Trial:
         cells = tuple(int(k) for k in n)
@@ -63,11 +68,11 @@ def search(plan: Plan) -> list[Trial]:
         return Trial(cells, coefficients, float(error.max()))
 
     N = problem.dimension
+    orders = np.array([ORDERS[0]] * N + [ORDERS[1]])
     along_y = START if N > 1 else min(START * (EASY / tolerance) ** SLOWLY, MOST_AT_FIRST)
     now = _rounded(np.array([max(along_y, START, 8 * problem.modes)] * N + [START], dtype=float))
     trials = [trial(now)]
     if trials[-1].error > tolerance:
-        orders = np.array([ORDERS[0]] * N + [ORDERS[1]])
         middle = trials[-1]
         probes = _rounded(np.where(np.eye(N + 1, dtype=bool), FINER * now, now))[1:]
         trials += [trial(probe) for probe in probes]
@@ -83,7 +88,7 @@ def search(plan: Plan) -> list[Trial]:
                 f"{trials[-1].error:.1e} on {' x '.join(map(str, trials[-1].cells))}); give a larger one, or cells"
             )
         trials.append(trial(finer))
-        parts = parts * (finer / now) ** -orders
+        parts = parts * (now / finer) ** orders
         parts *= trials[-1].error / np.linalg.norm(parts)
         now = finer
     return trials

@@ -80,7 +80,7 @@ def refinement(trials: list[Trial]) -> Group:
                 "error",
                 ("trial",),
                 "largest error of f_0 over the snapshots",
-                "norm in L^2(mu) of f_0 less that of the characteristics",
+                "norm in L^2(mu) of f_0 less that of the characteristics, and the estimated error of those",
                 data=np.array([trial.error for trial in trials]),
             ),
         ),

@@ -18,7 +18,7 @@ Rule = tuple[Array, Array, Array]
 Nodes = Callable[[int, int], Rule]
 
 COARSE = {1: (48, 8), 2: (16, 8), 3: (8, 8)}  # nodes along y and c to begin with, by N
-EXTENT = {1: (48, 12), 2: (16, 10), 3: (8, 8)}  # to find a step and the extent
+ROUGH = {1: (48, 12), 2: (16, 10), 3: (8, 8)}  # to find a step and the extent
 GROWTH = {N: {"substeps": 2.0, "Ny": 2.0 if N == 1 else 1.5, "Nc": 1.5} for N in COARSE}
 MAX_NODES = {1: 2**20, 2: 2**19, 3: 2**18}
 MAX_SUBSTEPS = 1000
@@ -84,6 +84,8 @@ def solve(
     fourth order), and for the nodes (exponential convergence) the move times its ratio to the move before. Where the
     move itself is small enough, the axis stays as it was before. The estimate may stay above the tolerance where
     MAX_NODES nodes do not suffice.
+
+    seen : what `extent` found, looked for again unless given.
     """
     N, third = closure.dimension, tolerance / 3
 
@@ -126,7 +128,7 @@ def extent(closure: Closure, nodes: Nodes, final: float, intervals: int, tail: f
     The step is halved until it makes no difference. Stiff units ask for this: an unstable step shows as a loss that
     grows, or as no number at all. On the circle the interval of y is that of the lifted positions.
     """
-    rule = nodes(*EXTENT[closure.dimension])
+    rule = nodes(*ROUGH[closure.dimension])
     y, c, weights = rule
     edge_y, edge_c = _faces(rule, closure, tail)
     y, c = np.concatenate([y, edge_y], axis=1), np.concatenate([c, edge_c])

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import runs
 import xarray
+from numpy.testing import assert_allclose
 
 import liouville as lv
 from liouville import comparison, runfile, storage
@@ -223,3 +224,20 @@ def test_python_interface_runs_the_job_in_a_temporary_file() -> None:
     path = run.path
     del run
     assert not path.exists()
+
+
+def test_a_problem_made_in_python_is_solved_and_compared() -> None:
+    """A unit of the line with its gradient, a function as target; f_0 of the file is that of the plan's own problem."""
+    problem = lv.Problem(
+        unit=lv.Unit(lambda x, y: np.tanh(x * y), gradient=lambda x, y: x / np.cosh(x * y) ** 2),
+        target=lambda x: np.sin(2 * x),
+        initial={"y": {"kind": "normal", "std": 1.0}, "c": {"kind": "normal", "std": 1.0}},
+        measure={"kind": "uniform", "low": -1.0, "high": 1.0},
+    )
+    time, solver = {"final": 1.0, "snapshots": 5}, {"cells": "auto", "tolerance": 1e-4}
+    solved = lv.solve(problem, time=time, solver=solver)
+    run = lv.compare(problem, time=time, solver=solver, particles={"sizes": [32, 128], "replicas": [40, 20]})
+    assert run.status == "completed"
+    assert not [verdict.name for verdict in run.verdicts if verdict.outcome == "rejected" and verdict.primary]
+    assert np.array_equal(solved.density.rho, run.density.rho)
+    assert_allclose(run.density.f, run.characteristics.f, rtol=0, atol=2e-4)
