@@ -18,6 +18,7 @@ from liouville.model import Model, Number, Positive, shape
 from liouville.targets import Target
 from liouville.units import AnyUnit, UnitTable
 
+MIN_TOLERANCE = 1e-9  # a thousandth of it is asked of the characteristics, which sums of 1e6 nodes can just bear
 MIN_CELLS = 32  # the error estimate solves on a quarter of the cells, too, and the stencil is six cells wide
 MAX_CELLS = 16384
 MAX_STEPS = 100_000
@@ -63,7 +64,7 @@ class SolverTable(Model):
     cells: Annotated[
         Auto | Annotated[tuple[Cells, ...], Field(min_length=2, max_length=4), Tag("a list")], Discriminator(shape)
     ] = CELLS[0]
-    tolerance: Positive = 1e-6
+    tolerance: Annotated[Positive, Field(ge=MIN_TOLERANCE)] = 1e-6
     c_range: Annotated[Auto | Annotated[Range, Tag("a list")], Discriminator(shape)] = "auto"
     y_range: Annotated[
         Auto | Annotated[tuple[Range, ...], Field(min_length=1, max_length=3), Tag("a list")], Discriminator(shape)

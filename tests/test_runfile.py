@@ -4,6 +4,7 @@ import pytest
 import runs
 
 from liouville import runfile
+from liouville.errors import InputError
 from liouville.plan import Plan
 from liouville.problem import Problem
 
@@ -361,3 +362,9 @@ def test_target_mode_out_of_reach_is_a_warning_with_its_share() -> None:
     assert len(found) == 1
     assert f"{0.045 / (0.0625 + 0.5 * (0.25 + 0.04 + 0.1225) + 0.045):.2g} of the target's squared norm" in found[0]
     assert Plan(runfile.load("flat-fourier")).warnings() == []
+
+
+def test_a_tolerance_below_what_rounding_allows_is_refused_by_name() -> None:
+    """Not by a search without end."""
+    with pytest.raises(InputError, match=r"solver\.tolerance: .* greater than or equal to 0.000000001, not 1e-14"):
+        runfile.parse(runs.text(tolerance="1e-14"))
