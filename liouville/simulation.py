@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liouville.mean_field import Reference
 from liouville.plan import Plan
-from particles import RK4, chunks, descend, map_rows, stream
+from particles import RK4, Splines, chunks, descend, map_rows, stream
 from solvers.fluctuations import Fluctuations
+from solvers.frames import SolverError
 
 Array = NDArray[np.floating]
 
@@ -57,7 +59,10 @@ class PathOperator:
 def simulate(
     plan: Plan, known: Reference, operator: PathOperator, n: int, replicas: int, start: int = 0, keep: int = 1
 ) -> Iterator[Replicas]:
-    """Replicas start, ..., replicas - 1 of size n, some at a time; each depends on (seed, n, its index) alone."""
+    """Replicas start, ..., replicas - 1 of size n, some at a time; each depends on (seed, n, its index) alone.
+
+    Raises SolverError where a particle leaves the box on which the features are known, or is no number any more.
+    """
     assert plan.run.particles is not None
     closure, seed = plan.problem.closure, plan.run.particles.seed
     steps, stride = plan.intervals * plan.substeps, RK4.stages * plan.substeps
@@ -67,7 +72,24 @@ def simulate(
         y, c = np.empty((len(some), plan.problem.dimension, n)), np.empty((len(some), n))
         for row, replica in enumerate(some):
             y[row], c[row] = plan.problem.initial.sample(stream(seed, n, replica), n)
+        inside = partial(_inside, plan, n, some)
         free = descend(closure, y.copy(), c.copy(), weights, plan.dt, steps, RK4, field=known.mean_field.field)
+        inside(free.left)
         path = operator(free.coefficients[:, :: RK4.stages * plan.every])
         run = descend(closure, y, c, weights, plan.dt, steps, RK4, every=plan.substeps, keep=keep)
+        inside(run.left)
         yield Replicas(run.coefficients[:, ::stride], path, run.y, run.c)
+
+
+def _inside(plan: Plan, n: int, replicas: range, left: Array) -> None:
+    """Raise SolverError where a particle went so far (R,) from the box that the mesh of splines covers."""
+    worst = int(np.argmax(left))
+    if left[worst] > 0:
+        basis = plan.problem.closure.basis
+        assert isinstance(basis, Splines)
+        ends = ((low, low + h * m) for low, h, m in zip(basis.low, basis.spacing, basis.cells, strict=True))
+        box = " x ".join(f"[{low:.4g}, {high:.4g}]" for low, high in ends)
+        raise SolverError(
+            f"n = {n}, replica {replicas[worst]}: a particle went {left[worst]:.3g} beyond y in {box}, which the features "
+            "were made for; solver.y_range must be wider, or time.final shorter"
+        )

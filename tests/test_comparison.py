@@ -193,6 +193,16 @@ def test_solve_and_simulate_write_their_groups_alone(tmp_path: Path) -> None:
     assert set(lv.open(tmp_path / "p.h5").particles) == {16, 32, 64}
 
 
+def test_a_particle_that_leaves_the_given_interval_stops_the_run(tmp_path: Path) -> None:
+    """None is moved by what the features' splines are outside of their box."""
+    changes = runs.TINY | {"y_range": "[[-3.5, 4.0]]", "sizes": [4], "replicas": [500]}
+    with pytest.raises(comparison.RunFailed, match=r"n = 4, replica \d+: a particle went .* beyond y in \[-3.5, 4\]"):
+        comparison.start(runfile.parse(runs.text("linear-neuron", **changes)), "simulate", tmp_path / "out.h5")
+    run = lv.open(tmp_path / "out.h5")
+    assert run.status == "failed"
+    assert "solver.y_range must be wider" in run.attributes["stop_reason"]
+
+
 def test_kept_trajectories_are_those_of_replica_zero(tmp_path: Path) -> None:
     comparison.start(runfile.parse(runs.text(**runs.TINY | {"keep": 7})), "simulate", tmp_path / "k.h5")
     ensemble = lv.open(tmp_path / "k.h5").particles[32]
