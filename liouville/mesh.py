@@ -14,7 +14,7 @@ Array = NDArray[np.floating]
 
 TOLERANCES = (1e-10, 1e-6, 1e-5)  # of the features and their gradients relative to the largest, for N = 1, 2, 3
 ROUGH = 1e-4  # while the box is looked for
-TAIL = 1e-14  # of the mass that may start so far out that it leaves the box
+TAIL = 1e-12  # of the mass that may start so far out that it leaves the box
 ATTEMPTS = 8
 MARGIN = 0.05  # of its width that the box is made wider than it must be
 

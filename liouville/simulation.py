@@ -90,6 +90,6 @@ def _inside(plan: Plan, n: int, replicas: range, left: Array) -> None:
         ends = ((low, low + h * m) for low, h, m in zip(basis.low, basis.spacing, basis.cells, strict=True))
         box = " x ".join(f"[{low:.4g}, {high:.4g}]" for low, high in ends)
         raise SolverError(
-            f"n = {n}, replica {replicas[worst]}: a particle went {left[worst]:.3g} beyond y in {box}, which the features "
-            "were made for; solver.y_range must be wider, or time.final shorter"
+            f"n = {n}, replica {replicas[worst]}: a particle went {left[worst]:.3g} beyond y in {box}, "
+            "which the features were made for; solver.y_range must be wider, or time.final shorter"
         )

@@ -48,10 +48,15 @@ class Verdict:
         level: float = float("nan"),
         p_value: float = float("nan"),
         note: str = "",
+        bound: float = 0.0,
+        cause: str = "",
     ) -> Self:
-        """From (low, statistic, high), where the paper says what is predicted; the note says what would decide it."""
+        """From (low, statistic, high), where the paper says what is predicted; the note says what would decide it.
+
+        bound, cause : what of the interval replicas do not reduce, as for `more_replicas`.
+        """
         low, statistic, high = map(float, interval)
-        note = note or more_replicas(statistic, low, high, predicted, margin)
+        note = note or more_replicas(statistic, low, high, predicted, margin, bound, cause)
         return cls(name, statement, statistic, low, high, predicted, margin, predicted, primary, level, p_value, note)
 
     @property
@@ -74,16 +79,24 @@ def worst(value: Array, low: Array, high: Array, predicted: float, margin: float
     return min(range(value.size), key=lambda i: (ranks[i], -np.nan_to_num(reach[i], nan=np.inf)))
 
 
-def more_replicas(value: float, low: float, high: float, predicted: float, margin: float) -> str:
-    """How many replicas would decide, for an interval that shrinks with their square root."""
+def more_replicas(
+    value: float, low: float, high: float, predicted: float, margin: float, bound: float = 0.0, cause: str = ""
+) -> str:
+    """How many replicas would decide, for an interval that shrinks with their square root but for `bound` at each end.
+
+    cause : what the bound comes from and what would lessen it, named where it decides alone.
+    """
     if outcome(low, high, predicted, margin) != "undecided":
         return ""
-    room = margin - abs(value - predicted)
-    half = max(value - low, high - value)
-    if not np.isfinite(half) or not np.isfinite(room):
+    off = abs(value - predicted)
+    half = max(value - low, high - value) - bound
+    if not np.isfinite(half) or not np.isfinite(margin):
         return "this run cannot decide it"
     # inside the margin: shrink until it fits; outside: until the prediction is excluded
-    ratio = half / room if room > 0 else half / max(abs(value - predicted), 1e-300)
+    room = (margin - off if off < margin else off) - bound
+    if room <= 0 and bound > 0:
+        return f"no number of replicas decides: {cause} (+-{bound:.2g} in the interval)"
+    ratio = half / max(room, 1e-300)
     if ratio > 100:
         return "too near the margin to decide with more replicas"
     return f"about {max(2, int(np.ceil(ratio**2)))} times the replicas would decide"

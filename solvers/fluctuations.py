@@ -29,7 +29,7 @@ HELD = 2**24  # numbers of h held at once
 WIDTH = 8  # points of the interpolation in time
 # By N: nodes along each axis of y to begin with and at most, nodes along c, and rows of Gamma, times by features.
 CIRCLE = (1024, 4096, 16, 2000)
-BOX = {1: (256, 2048, 16, 2000), 2: (32, 96, 12, 1000), 3: (12, 32, 8, 700)}
+BOX = {1: (256, 2048, 16, 2000), 2: (32, 96, 12, 1000), 3: (12, 32, 12, 700)}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import pytest
 from engines import FLAT, UNIT, WAVES, Array, nodes, orders, reference
 from numpy.testing import assert_allclose
 
+import liouville as lv
 from particles import EULER, RK4, Closure, Tableau, Trigonometric, descend
 from solvers.characteristics import extent, mean_field, solve
 
@@ -77,6 +78,14 @@ def test_extent_holds_all_but_the_tail_of_the_mass_and_little_more(tail: float) 
         assert high[1] - low[1] <= 0.95 * reached  # a tail makes a difference
 
 
+def test_extent_of_a_stationary_start_is_found_at_the_first_step() -> None:
+    """Its loss is rounding alone, which rises and falls: no sign of a step that is too long."""
+    y, c, p = nodes(48, 24)
+    stationary = Closure(FLAT.basis, FLAT.features, (p * (c + 0.3)) @ FLAT.evaluate(y))
+    seen = extent(stationary, lambda Ny, Nc: (y, c + 0.3, p), 6.0, 6)
+    assert seen.substeps <= 8 and np.all(np.isfinite([seen.low, seen.high]))
+
+
 def test_extent_and_solution_of_a_stiff_unit() -> None:
     """a = (10, 2, 2, 2): M has the eigenvalue 100, for which RK4 diverges at steps above 0.028."""
     a = np.array([10.0, 2.0, 2.0, 2.0])
@@ -92,6 +101,21 @@ def test_extent_and_solution_of_a_stiff_unit() -> None:
     assert np.all(solved.error <= 1e-5)
     expected = run.coefficients[0, :: 4 * 200]
     assert_allclose(solved.coefficients, expected, rtol=0, atol=5e-5)
+
+
+def test_estimate_holds_for_steep_neurons_with_normal_laws_in_the_plane() -> None:
+    """tanh(a x + b), a and b ~ N(0, 2^2): their moments take 32 nodes an axis, where normal laws alone take 20."""
+    problem = lv.Problem(
+        unit={"kind": "tanh"},
+        target=np.sign,
+        initial={"y": {"kind": "normal", "std": 2.0}, "c": {"kind": "normal", "std": 1.0}},
+        measure={"kind": "uniform", "low": -1.0, "high": 1.0, "nodes": 8},
+    )
+    solved = solve(problem.closure, problem.initial.nodes, 0.5, 2, 1e-5)
+    finer = mean_field(problem.closure, problem.initial.nodes(96, 20), 0.03125, 16).coefficients[::8]
+    true = np.linalg.norm(solved.coefficients - finer, axis=1).max()
+    print(f"Ny {solved.Ny}, estimate {solved.error.max():.1e}, true {true:.1e}")
+    assert true <= solved.error.max() <= 1e-5
 
 
 def test_unit_and_target_are_those_of_the_paper_example() -> None:

@@ -107,7 +107,7 @@ def test_normal_masses_are_exact_in_both_tails() -> None:
 def test_nodes_integrate_moments(name: str) -> None:
     """E y_i^k by scipy's own moments, E c and E c^2 in closed form; spectral rules: to rounding on 40 nodes."""
     law = LAWS[name]
-    y, c, p = law.nodes(40 if len(law.laws) < 3 else 12, 16)
+    y, c, p = law.nodes(40 if len(law.laws) < 3 else 28, 32)
     assert y.shape == (len(law.laws), c.size)
     assert p.sum() == pytest.approx(1.0, rel=1e-13)
     if law.circle:
@@ -126,8 +126,16 @@ def test_nodes_integrate_moments(name: str) -> None:
         centre, centre2 = law.c.mean, 0.0
     assert p @ c == pytest.approx(centre, rel=1e-12, abs=1e-14)
     assert p @ c**2 == pytest.approx(centre**2 + centre2 + law.c.std**2, rel=1e-12)
-    at, q = law.moment_nodes(40 if len(law.laws) < 3 else 12)
+    at, q = law.moment_nodes(40 if len(law.laws) < 3 else 28)
     assert q @ np.cos(at[0]) == pytest.approx(p @ (c * np.cos(y[0])), rel=1e-11, abs=1e-13)
+
+
+@pytest.mark.parametrize("name", LAWS)
+def test_a_finer_rule_is_another_rule(name: str) -> None:
+    """Else nothing moves when a rule is refined, and what has not converged passes for converged."""
+    law = LAWS[name]
+    sizes = [law.nodes(Ny, Nc)[1].size for Ny, Nc in ((6, 6), (8, 6), (8, 8), (12, 8), (12, 12), (18, 12))]
+    assert sizes == [Ny ** len(law.laws) * Nc for Ny, Nc in ((6, 6), (8, 6), (8, 8), (12, 8), (12, 12), (18, 12))]
 
 
 @pytest.mark.parametrize("name", LAWS)

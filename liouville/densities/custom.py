@@ -82,13 +82,16 @@ class Density:
         return self.low, self.high
 
     def nodes(self, Ny: int, Nc: int) -> tuple[Array, Array, Array]:
-        """Nodes y (N, Q), c (Q,), weights (Q,) summing to 1: Gauss-Legendre in the box, trapezoid on the circle."""
-        y, c, weights = self._weighted(Ny, max(36, Nc))
+        """Nodes y (N, Q), c (Q,), weights (Q,) summing to 1: Gauss-Legendre in the box, trapezoid on the circle.
+
+        Twice as many along c as are asked for: a density that falls off like a normal law needs them.
+        """
+        y, c, weights = self._weighted(Ny, 2 * Nc)
         return y, c, weights / weights.sum()
 
     def moment_nodes(self, Ny: int) -> tuple[Array, Array]:
         """Nodes y (N, Q) and weights (Q,) for int c g(y) rho_in."""
-        y, c, weights = self.nodes(Ny, 64)
+        y, c, weights = self.nodes(Ny, 32)
         return y, c * weights
 
     def _weighted(self, Ny: int, Nc: int) -> tuple[Array, Array, Array]:

@@ -86,10 +86,7 @@ class Initial(Model):
         return low, high
 
     def nodes(self, Ny: int, Nc: int) -> tuple[Array, Array, Array]:
-        """Quadrature nodes y (N, Q), c (Q,) and weights (Q,) summing to 1; Ny along each axis of y, c fastest.
-
-        A law may take more nodes than it is asked for, where fewer would bias what they integrate.
-        """
+        """Quadrature nodes y (N, Q), c (Q,) and weights (Q,) summing to 1; Ny along each axis of y, c fastest."""
         y, p = self._nodes_y(Ny)
         u, w = self.c.nodes(Nc)
         c = self.c.centre(y[0])[:, None] + self.c.std * u

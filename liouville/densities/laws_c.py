@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag
 from scipy import special
 
+from liouville.densities.normal import TAIL, normal_nodes
 from liouville.densities.series import FourierSeries
 from liouville.model import Model, Number, Positive, shape
 
@@ -45,7 +46,7 @@ class NormalC(_Centred):
     @property
     def width(self) -> float:
         """8.2 standard deviations."""
-        return 8.2
+        return TAIL
 
     def cdf(self, u: Array) -> Array:
         """Distribution function of (c - mean)/std."""
@@ -56,10 +57,8 @@ class NormalC(_Centred):
         return rng.standard_normal(n)
 
     def nodes(self, count: int) -> tuple[Array, Array]:
-        """Gauss-Legendre on +-8 std, at least 36 nodes: fewer bias f_0."""
-        u, w = special.roots_legendre(max(36, 2 * count))
-        w = w * np.exp(-((8 * u) ** 2) / 2)
-        return 8 * u, w / w.sum()
+        """Trapezoid, see `normal_nodes`."""
+        return normal_nodes(count)
 
 
 class BumpC(_Centred):

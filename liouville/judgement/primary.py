@@ -28,14 +28,19 @@ Array = NDArray[np.floating]
 LEVEL = 1 - FALSE_ALARMS / 4  # of each of the four
 RATIO_MARGIN = 0.1
 SLOPE_MARGIN = 0.5  # half way to 1, the slope of a wrong theory
+CAUSES = (  # of what is not sampling error in an interval, and what would lessen it
+    "the error of tr C; a shorter particles.step or more snapshots would lessen it",
+    "the error of f_0; more solver.cells or a smaller tolerance would lessen it",
+    "the terms of the expansion in 1/n that are left out; larger sizes would lessen it",
+)
 
 
 def leading(evidence: Evidence, roots: list[Array]) -> tuple[Estimate, Array]:
-    """lim n E|W_s'(f_n - f_0)|^2 at every snapshot s, and a bound (S,) of what is not sampling error in it.
+    """lim n E|W_s'(f_n - f_0)|^2 at every snapshot s, and bounds (3, S) of what is not sampling error in it.
 
-    The bound adds the error of f_0, that of the theory and, where the corrections fall with n (those of a wrong theory
-    grow), the size of the first term that the extrapolation leaves out: x^k after k terms, x the correction at the
-    largest n.
+    The bounds, which add up, are by their CAUSES the error of the theory, that of f_0 and, where the corrections fall
+    with n (those of a wrong theory grow), the size of the first term that the extrapolation leaves out: x^k after k
+    terms, x the correction at the largest n.
     """
     paths, excess = {}, {}
     largest = evidence.largest
@@ -44,18 +49,18 @@ def leading(evidence: Evidence, roots: list[Array]) -> tuple[Estimate, Array]:
         excess[ensemble.n] = ensemble.n * _squares(ensemble.f - evidence.f0, roots) - paths[ensemble.n]
     unit = np.ones(len(roots))
     weights, terms = extrapolation(excess, unit)
-    bound = evidence.trace_error.copy()
+    from_f0 = np.zeros(len(roots))
     for ensemble, weight in zip(evidence.ensembles, np.abs(weights), strict=True):
         mean = np.mean(ensemble.f - evidence.f0, axis=0)
         for s, W in enumerate(roots):
             error = evidence.f0_error[s]
             steepest = 2 * np.linalg.norm(W @ (W.T @ mean[s])) * error + np.linalg.norm(W, 2) ** 2 * error**2
-            bound[s] += weight[s] * ensemble.n * steepest
+            from_f0[s] += weight[s] * ensemble.n * steepest
     last = combine([excess[largest.n]])
     x = np.abs(last.value) + 3 * last.error
     falling = np.abs(last.value) <= np.abs(np.mean(excess[int(evidence.sizes.min())], axis=0))
-    bound += np.where(falling, x**terms, 0.0)
-    return leading_coefficient(paths, excess, unit), bound
+    bounds = np.stack([evidence.trace_error, from_f0, np.where(falling, x**terms, 0.0)])
+    return leading_coefficient(paths, excess, unit), bounds
 
 
 def _squares(values: Array, roots: list[Array]) -> Array:
@@ -69,33 +74,36 @@ def _traces(evidence: Evidence) -> list[Array]:
     return [identity / np.sqrt(max(trace, 1e-300)) for trace in evidence.trace]
 
 
-def _ratio(name: str, statement: str, estimate: Estimate, bound: Array, times: Array) -> Verdict:
-    """A ratio that should be 1 at all times: simultaneous log-scale intervals, widened by the bound; {t}: the worst."""
-    logs = estimate.log()
+def _ratio(name: str, statement: str, estimate: Estimate, bounds: Array, times: Array) -> Verdict:
+    """A ratio that should be 1 at all times: simultaneous log-scale intervals, widened by `bounds`; {t}: the worst."""
+    logs, bound = estimate.log(), bounds.sum(axis=0)
     half = critical(estimate, LEVEL) * logs.error
     low, high = np.exp(logs.value - half) - bound, np.exp(logs.value + half) + bound
     k = worst(estimate.value, low, high, 1.0, RATIO_MARGIN)
     interval = (low[k], estimate.value[k], high[k])
     statement = statement.format(t=f"{times[k]:g}")
-    return Verdict.of(name, statement, interval, 1.0, RATIO_MARGIN, primary=True, level=LEVEL)
+    cause = CAUSES[int(np.argmax(bounds[:, k]))]
+    return Verdict.of(
+        name, statement, interval, 1.0, RATIO_MARGIN, primary=True, level=LEVEL, bound=float(bound[k]), cause=cause
+    )
 
 
 def law_of_large_numbers(evidence: Evidence) -> Verdict:
     """E||f_n - f_0||^2 = A/n + B/n^2 + D/n^3 over n, B and D free: A against tr C at the last snapshot."""
-    estimate, bound = leading(evidence, _traces(evidence))
+    estimate, bounds = leading(evidence, _traces(evidence))
     statement = "E||f_n - f_0||^2 = A/n + B/n^2 + D/n^3 with A = tr C (A/tr C at t = {t})"
-    return _ratio("lln", statement, estimate.at(-1), bound[[-1]], evidence.times[[-1]])
+    return _ratio("lln", statement, estimate.at(-1), bounds[:, [-1]], evidence.times[[-1]])
 
 
 def healing(evidence: Evidence) -> Verdict:
     """The same law at every snapshot together, while tr C falls."""
-    estimate, bound = leading(evidence, _traces(evidence))
+    estimate, bounds = leading(evidence, _traces(evidence))
     fall = evidence.trace[-1] / evidence.trace[0]
     statement = (
         f"A(t) = tr C(t) at every snapshot while tr C goes to {fall:.2g} of its start "
         "(A/tr C at the worst, t = {t}; simultaneous interval)"
     )
-    return _ratio("healing", statement, estimate, bound, evidence.times)
+    return _ratio("healing", statement, estimate, bounds, evidence.times)
 
 
 def covariance(evidence: Evidence) -> Verdict:
@@ -104,12 +112,12 @@ def covariance(evidence: Evidence) -> Verdict:
     The 1/n correction, which the smallest modes of C feel first, is taken out with the other sizes.
     """
     roots = [W / np.sqrt(W.shape[1]) for W in map(whitening, evidence.covariance)]
-    estimate, bound = leading(evidence, roots)
+    estimate, bounds = leading(evidence, roots)
     statement = (
         f"n Cov(f_n - f_0) -> C, from n up to {evidence.largest.n} (tr(C^-1 Chat)/{roots[-1].shape[1]} "
         "at the worst snapshot, t = {t}; simultaneous interval)"
     )
-    return _ratio("clt-covariance", statement, estimate, bound, evidence.times)
+    return _ratio("clt-covariance", statement, estimate, bounds, evidence.times)
 
 
 def paths(evidence: Evidence) -> Verdict:
@@ -128,16 +136,16 @@ def paths(evidence: Evidence) -> Verdict:
             note="needs at least two sizes",
         )
     remainder = {}
-    widen = np.zeros(evidence.times.size - 1)
+    widen = np.zeros((2, evidence.times.size - 1))  # what the errors of l_n and of f_0 do to the log
     weights = np.abs(slope_weights(evidence.sizes, evidence.replicas))
     for ensemble, weight in zip(evidence.ensembles, weights, strict=True):
         square = np.sum((ensemble.f - evidence.f0 - ensemble.path) ** 2, axis=-1)[:, 1:]
         remainder[ensemble.n] = ensemble.n**2 * square
         rms = np.sqrt(np.maximum(np.mean(square, axis=0), 1e-300))
         path_error = 0.5 * evidence.trace_error * np.sqrt(evidence.trace / ensemble.n)
-        widen += weight * 2 * (evidence.f0_error + path_error)[1:] / rms  # what the errors of f_0 and l_n do to the log
+        widen += weight * 2 * np.stack([path_error, evidence.f0_error])[:, 1:] / rms
     slope = log_slope(remainder)
-    half = critical(slope, LEVEL) * slope.error + widen
+    half = critical(slope, LEVEL) * slope.error + widen.sum(axis=0)
     low, high = (np.maximum(end, -SLOPE_MARGIN) for end in (slope.value - half, slope.value + half))  # one-sided
     k = worst(slope.value, low, high, 0.0, SLOPE_MARGIN)
     return Verdict.of(
@@ -148,4 +156,6 @@ def paths(evidence: Evidence) -> Verdict:
         SLOPE_MARGIN,
         primary=True,
         level=LEVEL,
+        bound=float(widen[:, k].sum()),
+        cause=CAUSES[int(np.argmax(widen[:, k]))],
     )
