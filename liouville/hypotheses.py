@@ -10,7 +10,7 @@ def hypotheses(plan: Plan, theory: Fluctuations) -> list[tuple[str, str, str]]:
     """Rows of hypothesis, value here, and whether it holds."""
     problem = plan.problem
     gap = np.linalg.eigvalsh(theory.kernel_diagonal[[0, -1]])[:, 0]
-    nodes, rank = problem.x.size, problem.rank
+    nodes, rank = len(problem.x), problem.rank
     support = problem.initial.support
     target = float(problem.weights @ problem.f**2)
     share = 2 * problem.floor / target if target else 0.0

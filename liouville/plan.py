@@ -114,7 +114,7 @@ class Plan:
         problem, particles = self.problem, self.run.particles
         replicas = sum(particles.replicas) if particles else 0
         affordable = STORED // (16 * self.times.size * max(1, replicas))
-        size, least = problem.x.size, 2 * problem.rank + 1
+        size, least = len(problem.x), 2 * problem.rank + 1
         stride = max(1, min(-(-size // max(1, affordable)), size // least))
         return np.arange(0, size, stride)
 

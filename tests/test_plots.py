@@ -179,9 +179,10 @@ def test_coefficients_come_back_from_some_of_the_nodes(run: Run) -> None:
 
 def test_curves_pass_through_the_nodes(run: Run) -> None:
     problem = run.plan.problem
-    x, basis = readings.fine(problem, 360 * problem.x.size + 1)
-    nearest = np.abs(x - problem.x[:, None]).argmin(axis=1)
-    np.testing.assert_allclose(basis[nearest], problem.basis, rtol=0, atol=1e-12)
+    at = readings.inputs(problem, 360 * problem.x.size + 1)
+    nearest = np.abs(at.positions - problem.x[:, None]).argmin(axis=1)
+    np.testing.assert_allclose(at.basis[nearest], problem.basis, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(at.target[nearest], problem.f, rtol=0, atol=1e-12)
 
 
 def test_the_fit_extrapolates_to_the_estimate_of_the_verdict(run: Run) -> None:

@@ -9,7 +9,7 @@ from scipy import stats
 
 from liouville.judgement import whitening
 from liouville.plots import style
-from liouville.plots.readings import FLUCTUATIONS, Samples, fine, mean_field, require, samples
+from liouville.plots.readings import FLUCTUATIONS, Inputs, Samples, inputs, mean_field, require, samples
 from liouville.results import Run
 from liouville.verdicts import DIAGNOSTIC
 
@@ -29,14 +29,15 @@ def draw(run: Run) -> Figure:
     what = rf"covariance and law of $n^{{1/2}}(f_n - f_0)$ at $t = {times[-1]:.3g}$"
     figure = style.figure(13, 10.5, f"{run.attributes['problem']}: {what}")
     axes = figure.subplots(2, 2)
-    _, basis = fine(run.plan.problem, POINTS)
+    at = inputs(run.plan.problem, POINTS)
+    basis = at.basis
     C, Chat = basis @ covariance[-1] @ basis.T, basis @ sampled @ basis.T
     top = float(max(np.abs(C).max(), np.abs(Chat).max()))
     worst = float(np.abs(Chat - C).max())
-    _image(axes[0, 0], C, top, "predicted $C(t, x, x')$")
-    _image(axes[0, 1], Chat, top, f"sampled at $n = {some.n}$, {some.count} replicas")
+    _image(axes[0, 0], at, C, top, "predicted $C(t, x, x')$")
+    _image(axes[0, 1], at, Chat, top, f"sampled at $n = {some.n}$, {some.count} replicas")
     share = 100 * worst / float(np.abs(C).max())
-    _image(axes[1, 0], Chat - C, worst, f"sampled minus predicted: at most {share:.2g}% of max $C$")
+    _image(axes[1, 0], at, Chat - C, worst, f"sampled minus predicted: at most {share:.2g}% of max $C$")
     _quantiles(axes[1, 1], covariance[-1], f0[-1], found)
     return figure
 
@@ -48,17 +49,18 @@ def theory(run: Run) -> tuple[Array, Array]:
     return view.time[:count], inverse @ view.covariance[:count] @ inverse.T
 
 
-def _image(ax: Axes, values: Array, top: float, title: str) -> None:
-    x = np.linspace(0, 2 * np.pi, POINTS)
+def _image(ax: Axes, at: Inputs, values: Array, top: float, title: str) -> None:
+    x = at.positions
     mesh = ax.pcolormesh(x, x, values, cmap="RdBu_r", vmin=-top, vmax=top, shading="gouraud", rasterized=True)
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.colorbar(mesh, ax=ax)
-    style.angles(ax)
-    style.angles(ax, "y")
+    if at.angle:
+        style.angles(ax)
+        style.angles(ax, "y")
     ax.set_aspect("equal")
-    ax.set_xlabel("$x$")
-    ax.set_ylabel("$x'$")
+    ax.set_xlabel(at.label)
+    ax.set_ylabel("$x'$" if at.label == "$x$" else at.label)
     ax.set_title(title)
 
 

@@ -101,12 +101,8 @@ def panel(
             ax.contour(across, up, V, levels=levels, colors="white", linewidths=0.7, alpha=0.45)
     if run.plan.problem.unit.circle:
         style.angles(ax)
-    labels = [
-        "weight $c$" if name == "c" else f"position ${name[0]}_{name[1]}$" if name[1:] else "position $y$"
-        for name in plane
-    ]
-    ax.set_xlabel(labels[0])
-    ax.set_ylabel(labels[1])
+    ax.set_xlabel(_label(plane[0]))
+    ax.set_ylabel(_label(plane[1]))
     return mesh
 
 

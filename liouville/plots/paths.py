@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from liouville.plots import style
 from liouville.plots.clt import theory
-from liouville.plots.readings import Samples, mean_field, samples, spread
+from liouville.plots.readings import Samples, mean_field, place, samples, spread
 from liouville.results import Run
 
 Array = NDArray[np.floating]
@@ -22,7 +22,7 @@ def draw(run: Run) -> Figure:
     times, f0 = mean_field(run)
     x, e = where(run)
     shown = spread(len(times), TIMES + 1)[1:] or [0]
-    title = f"{run.attributes['problem']}: every replica's fluctuation at $x = {x:.2f}$, where $C$ is largest"
+    title = f"{run.attributes['problem']}: every replica's fluctuation at ${x}$, where $C$ is largest"
     figure = style.figure(3.6 * len(shown) + 0.6, 3.9 * len(rows) + 0.9, title)
     axes = figure.subplots(len(rows), len(shown), squeeze=False)
     colours = style.by_size(found)
@@ -45,15 +45,15 @@ def panel(ax: Axes, run: Run) -> None:
     _scatter(ax, found[n], f0, e, len(times) - 1, style.by_size(found)[n])
     ax.set_xlabel(r"predicted $n^{1/2}\,l_n(x)$")
     ax.set_ylabel(r"simulated $n^{1/2}(f_n - f_0)(x)$")
-    ax.set_title(f"each replica, $n = {n}$, $t = {times[-1]:.3g}$, $x = {x:.2f}$")
+    ax.set_title(f"each replica, $n = {n}$, $t = {times[-1]:.3g}$, ${x}$")
 
 
-def where(run: Run) -> tuple[float, Array]:
-    """The node x where C(t, x, x) is largest at the last snapshot, and the basis there, (M,)."""
+def where(run: Run) -> tuple[str, Array]:
+    """The node x, in words, where C(t, x, x) is largest at the last snapshot, and the basis there, (M,)."""
     problem = run.plan.problem
     covariance = theory(run)[1][-1]
     k = int(np.argmax(np.einsum("ki,ij,kj->k", problem.basis, covariance, problem.basis)))
-    return float(problem.x[k]), problem.basis[k]
+    return place(problem, k), problem.basis[k]
 
 
 def _scatter(ax: Axes, some: Samples, f0: Array, e: Array, s: int, colour: str) -> None:

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liouville.problem import Problem
+from liouville.quadrature import evaluated
 from liouville.results import GroupView, Run
 from liouville.storage import committed, open_result
-from liouville.targets import FourierTarget, SamplesTarget
+from liouville.targets import SamplesTarget
 
 Array = NDArray[np.floating]
 
@@ -107,9 +108,10 @@ def samples(run: Run) -> dict[int, Samples]:
 def coefficients(problem: Problem, x: Array, values: Array) -> Array:
     """Coefficients (..., M) of functions in the span of the unit, by least squares from values at some of the nodes.
 
-    x : (X,), a subset of the nodes of mu.  values : (..., X).
+    x : (X,), a subset of the nodes of mu, or their numbers where an input has two components.  values : (..., X).
     """
-    index = np.abs(problem.x - x[:, None]).argmin(axis=1)
+    nodes = problem.x if problem.x.ndim == 1 else np.arange(len(problem.x))
+    index = np.abs(nodes - x[:, None]).argmin(axis=1)
     return np.asarray(values @ np.linalg.pinv(problem.basis[index]).T)
 
 
@@ -121,21 +123,43 @@ def mean_field(run: Run) -> tuple[Array, Array]:
     return view.time[:count], coefficients(run.plan.problem, view.x, view.f[:count])
 
 
-def fine(problem: Problem, count: int = 361) -> tuple[Array, Array]:
-    """Angles x, (count,), and the basis functions there, (count, M)."""
-    x = np.linspace(0, 2 * np.pi, count)
-    return x, problem.basis_at(x)
+@dataclass(frozen=True)
+class Inputs:
+    """Where functions of x are drawn: positions on an axis (X,), the basis there (X, M), f there (X,).
+
+    One input: all around the circle, or from the first node of mu to the last. Two: the nodes of mu, in order of f.
+    """
+
+    positions: Array
+    basis: Array
+    target: Array
+    label: str
+    angle: bool
 
 
-def target(run: Run) -> tuple[Array, Array, bool]:
-    """x, f(x) and whether these are measured points; a curve otherwise."""
-    problem, described = run.plan.problem, run.plan.run.problem.target
-    x, basis = fine(problem)
-    if isinstance(described, SamplesTarget):
-        return problem.x % (2 * np.pi), problem.f, True
-    if isinstance(described, FourierTarget):
-        return x, described(x), False
-    return x, basis @ problem.projection, False
+def inputs(problem: Problem, count: int = 361) -> Inputs:
+    """`count` places along x, or the nodes where an input has two components."""
+    if problem.x.ndim == 2:
+        order = np.argsort(problem.f, kind="stable")
+        label = "nodes of $\\mu$, in order of $f$"
+        return Inputs(np.arange(1.0, len(order) + 1), problem.basis[order], problem.f[order], label, angle=False)
+    circle = problem.unit.circle
+    ends = (0.0, 2 * np.pi) if circle else (float(problem.x.min()), float(problem.x.max()))
+    x = np.linspace(*ends, count)
+    f = evaluated(problem.unit, problem.target, problem.initial, x)
+    return Inputs(x, problem.basis_at(x), f, "$x$", circle)
+
+
+def measured(problem: Problem) -> tuple[Array, Array] | None:
+    """x and f(x) where the target is measured at points on an axis."""
+    if not isinstance(problem.target, SamplesTarget) or problem.x.ndim == 2:
+        return None
+    return (problem.x % (2 * np.pi) if problem.unit.circle else problem.x), problem.f
+
+
+def place(problem: Problem, node: int) -> str:
+    """A node of mu in words."""
+    return "x = " + (f"{problem.x[node]:.2f}" if problem.x.ndim == 1 else "({:.2f}, {:.2f})".format(*problem.x[node]))
 
 
 def spread(count: int, some: int, first: int = 0) -> list[int]:

@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from liouville.plots import style
-from liouville.plots.readings import PARTICLES, fine, mean_field, present, samples, spread, target
+from liouville.plots.readings import PARTICLES, inputs, mean_field, measured, present, samples, spread
 from liouville.results import Run
 
 TIMES = 5
@@ -24,25 +24,27 @@ def panel(ax: Axes, run: Run, snapshots: int) -> None:
     """f, f_0 at some snapshots and the last f_n of the first replica of the smallest n, over x."""
     problem = run.plan.problem
     times, f0 = mean_field(run)
-    x, basis = fine(problem)
+    at, data = inputs(problem), measured(problem)
+    x, basis = at.positions, at.basis
     shown = spread(len(times), snapshots)
-    points, f, measured = target(run)
-    if measured:
-        ax.plot(points, f, "o", color=style.GREY, markersize=4, label=r"data $f(x)$", zorder=3)
+    if data is not None:
+        ax.plot(*data, "o", color=style.GREY, markersize=4, label=r"data $f(x)$", zorder=3)
     else:
-        ax.plot(points, f, color="#bbbbbb", linewidth=6, label="target $f(x)$", zorder=1)
+        ax.plot(x, at.target, color="#bbbbbb", linewidth=6, label="target $f(x)$", zorder=1)
     for k, colour in zip(shown, style.by_time(len(shown)), strict=True):
         ax.plot(x, basis @ f0[k], color=colour, label=rf"$f_0$, $t = {times[k]:.3g}$", zorder=2)
     if present(run, PARTICLES):
         n, some = next(iter(samples(run).items()))
         ax.plot(x, basis @ some.f[0, -1], ":", color=style.BLACK, label=f"one $f_n$, $n = {n}$,\n$t = {times[-1]:.3g}$")
-    style.angles(ax)
+    if at.angle:
+        style.angles(ax)
     style.legend_above(ax, 0.42)
-    ax.set_xlabel("$x$")
+    ax.set_xlabel(at.label)
     ax.set_ylabel(r"$f(x),\ f_0(t, x),\ f_n(t, x)$")
     size = float(problem.weights @ problem.f**2)
     share = 100 * np.sqrt(2 * float(problem.loss(f0[-1])) / size) if size else np.inf
-    ax.set_title(f"$f_0$ at $t = {times[-1]:.3g}$: {share:.2g}% from {'the data' if measured else 'the target'}")
+    whom = "the target" if data is None else "the data"
+    ax.set_title(f"$f_0$ at $t = {times[-1]:.3g}$: {share:.2g}% from {whom}")
 
 
 def _residuals(ax: Axes, run: Run) -> None:
