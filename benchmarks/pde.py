@@ -34,6 +34,7 @@ import ours
 
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6)
 SIZES = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048)
+HALVES = (48, 56, 64, 72, 80, 96, 112, 128, 144, 160, 192, 224, 256, 320, 384, 512, 768, 1024, 1536, 2048)
 QUICK = (32, 64, 128)
 PEERS = {
     "pyclaw_conservative": "PyClaw",
@@ -138,9 +139,9 @@ def _best(run: Callable[[], object]) -> float:
 
 
 def ladder(quick: bool) -> list[tuple[int, int]]:
-    """Ny x Nc, coarse to fine: y as fine as c, or twice as fine."""
+    """Ny x Nc, coarse to fine: y as fine as c, or about twice as fine."""
     grids = [(n, n) for n in (QUICK if quick else SIZES)]
-    grids += [(n, n // 2) for n in (QUICK[1:] if quick else SIZES[2:])]
+    grids += [(n, n // 2 // 8 * 8) for n in (QUICK[1:] if quick else HALVES)]
     return sorted(grids, key=lambda cells: (cells[0] * cells[1], cells[0]))
 
 

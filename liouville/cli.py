@@ -81,9 +81,28 @@ def solve(runfile: RunFileName, output: Output = None, force: Force = False) -> 
 
 
 @app.command()
-def simulate(runfile: RunFileName, output: Output = None, force: Force = False) -> int:
+def simulate(
+    runfile: RunFileName,
+    output: Output = None,
+    force: Force = False,
+    add: Annotated[
+        str | None,
+        typer.Option(metavar="R[,R...]", help="add R replicas of each size to the completed result RUNFILE"),
+    ] = None,
+) -> int:
     """The particles only, with the predicted path of every replica."""
-    return _job("simulate", runfile, output, force)
+    if add is None:
+        return _job("simulate", runfile, output, force)
+    from liouville import comparison
+    from liouville.progress import Bars
+
+    if output is not None or force:
+        raise InputError("--add: replicas are added to the result itself, without -o and --force")
+    try:
+        more = [int(part) for part in add.split(",")]
+    except ValueError:
+        raise InputError(f"--add: must be numbers of replicas with commas between, not {add!r}") from None
+    return _conclude(Path(runfile), comparison.add(Path(runfile), more, stages=Bars()))
 
 
 @app.command()

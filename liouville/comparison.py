@@ -4,6 +4,7 @@ Everything is written as it comes. A run that goes on after an interruption comp
 (seconds, and the same bits) and the replicas that are missing.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numba
@@ -70,6 +71,31 @@ def resume(path: Path, *, stages: Stages | None = None) -> list[Verdict]:
     run = parse(known["runfile"], str(path))
     with Writer.resume(path) as writer, accounted(writer), one_blas_thread():
         return _run(Plan(run), known["command"], _sizes(run, known["command"]), writer, stages or Quiet())
+
+
+def add(path: Path, more: Sequence[int], *, stages: Stages | None = None) -> list[Verdict]:
+    """Add replicas to a completed run, one number for all sizes or one for each; equal to one run with all of them.
+
+    Raises FileProblem where the file is not a completed result, InputError where it has no particles or the numbers do
+    not fit.
+    """
+    with open_result(path) as file:
+        known = attributes(file)
+    run = parse(known["runfile"], str(path))
+    if run.particles is None or known["command"] not in ("compare", "simulate"):
+        raise InputError(f"{path}: has no particles to add to")
+    sizes = run.particles.sizes
+    if len(more) not in (1, len(sizes)) or min(more) < 0 or max(more) == 0:
+        raise InputError(f"--add: must be one number of replicas, or {len(sizes)} with commas between")
+    replicas = np.add(run.particles.replicas, more if len(more) > 1 else len(sizes) * list(more)).tolist()
+    larger = run.model_copy(update={"particles": run.particles.model_copy(update={"replicas": tuple(replicas)})})
+    plan = Plan(larger)
+    if plan.kept.size < Plan(run, plan.problem).kept.size:
+        raise InputError("--add: so many replicas would be stored on fewer x than those that are there; start anew")
+    described: dict[str, str | int | float] = {"runfile": dump(larger), "threads": numba.get_num_threads()}
+    groups = _groups(plan, known["command"], _sizes(larger, known["command"]), [])
+    with Writer.extend(path, described, groups) as writer, accounted(writer), one_blas_thread():
+        return _run(plan, known["command"], _sizes(larger, known["command"]), writer, stages or Quiet())
 
 
 def _sizes(run: RunFile, command: str) -> dict[int, int]:

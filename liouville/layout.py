@@ -106,6 +106,19 @@ def copy_group(source: h5py.Group, target: h5py.Group) -> None:
             _attach(target, target[name], [axis[0].name.rpartition("/")[2] for axis in item.dims])
 
 
+def copy_frames(source: h5py.Group, target: h5py.Group) -> None:
+    """The frames of `source` into a group with room for more, and all its arrays that keep their shape."""
+    count, names = int(source[COMMITTED][()]), [FRAME_CRC, *framed(source)]
+    for name, item in source.items():
+        if name in names:
+            for block in _blocks(item):
+                part = slice(block.start, min(block.stop, count))
+                target[name][part] = item[part]
+        elif name != COMMITTED and item.shape == target[name].shape and item.dtype.kind != "O":
+            target[name][...] = item[...]
+    target[COMMITTED][()] = count
+
+
 def differences(old: h5py.Group, new: h5py.Group) -> list[str]:
     """One line for each dataset of `old` that does not stand, byte for byte, in `new`."""
     unequal = []

@@ -156,6 +156,19 @@ class Problem:
         """What the engines work with: the features in trigonometric modes, or on a mesh. Raises InputError."""
         if self._features.modes is not None:
             return Closure(Trigonometric(self.modes), self._features.modes, self.projection, not self.frozen_y)
+        return self.mesh_closure
+
+    @cached_property
+    def direct_closure(self) -> Closure | None:
+        """The unit itself at the nodes of mu, psi_j(y) = sum_k w_k e_j(x_k) phi(x_k, y); None for one from Python."""
+        ridge = self.unit.ridge(self.x)
+        if ridge is None:
+            return None
+        return Closure(ridge, (self.weights[:, None] * self.basis).T.copy(), self.projection, not self.frozen_y)
+
+    @cached_property
+    def mesh_closure(self) -> Closure:
+        """The features on a mesh of splines, on the circle of the interval that y covers. Raises InputError."""
         time = self.run.time if self.run is not None else None
         return mesh.closure(
             self.features,

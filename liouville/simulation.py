@@ -7,9 +7,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from liouville import representation
 from liouville.mean_field import Reference
 from liouville.plan import Plan
-from particles import RK4, Splines, chunks, descend, map_rows, stream
+from particles import RK4, Closure, Splines, chunks, descend, map_rows, stream
 from solvers.fluctuations import Fluctuations
 from solvers.frames import SolverError
 
@@ -64,7 +65,7 @@ def simulate(
     Raises SolverError where a particle leaves the box on which the features are known, or is no number any more.
     """
     assert plan.run.particles is not None
-    closure, seed = plan.problem.closure, plan.run.particles.seed
+    closure, seed = representation.closure(plan, n), plan.run.particles.seed
     steps, stride = plan.intervals * plan.substeps, RK4.stages * plan.substeps
     weights = np.full(n, 1.0 / n)
     record = (RK4.stages * steps + 1) * closure.target.size
@@ -72,7 +73,7 @@ def simulate(
         y, c = np.empty((len(some), plan.problem.dimension, n)), np.empty((len(some), n))
         for row, replica in enumerate(some):
             y[row], c[row] = plan.problem.initial.sample(stream(seed, n, replica), n)
-        inside = partial(_inside, plan, n, some)
+        inside = partial(_inside, closure, n, some)
         free = descend(closure, y.copy(), c.copy(), weights, plan.dt, steps, RK4, field=known.mean_field.field)
         inside(free.left)
         path = operator(free.coefficients[:, :: RK4.stages * plan.every])
@@ -81,11 +82,11 @@ def simulate(
         yield Replicas(run.coefficients[:, ::stride], path, run.y, run.c)
 
 
-def _inside(plan: Plan, n: int, replicas: range, left: Array) -> None:
+def _inside(closure: Closure, n: int, replicas: range, left: Array) -> None:
     """Raise SolverError where a particle went so far (R,) from the box that the mesh of splines covers."""
     worst = int(np.argmax(left))
     if left[worst] > 0:
-        basis = plan.problem.closure.basis
+        basis = closure.basis
         assert isinstance(basis, Splines)
         ends = ((low, low + h * m) for low, h, m in zip(basis.low, basis.spacing, basis.cells, strict=True))
         box = " x ".join(f"[{low:.4g}, {high:.4g}]" for low, high in ends)

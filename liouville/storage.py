@@ -24,10 +24,12 @@ from liouville.layout import (
     Attribute,
     Group,
     Variable,
+    copy_frames,
     copy_group,
     create_group,
     differences,
     framed,
+    require_group,
     set_attributes,
     text,
 )
@@ -63,6 +65,7 @@ __all__ = [
 ]
 
 SIZES = {"status": 16, "stop_reason": 256}  # bytes: an attribute that changes in place keeps its size
+ANEW = ("hypotheses", "verdicts")  # written when a run completes
 LIBVER = ("v108", "v108")  # newer ones flag an open file, and after a kill nothing opens it any more
 
 
@@ -115,6 +118,34 @@ class Writer:
             _change(file, "running")
             file.flush()
             return cls(path, file, lock)
+
+    @classmethod
+    def extend(cls, path: str | Path, attributes: Mapping[str, Attribute], groups: Sequence[Group]) -> Self:
+        """Make a completed file one of status running again, with room for more frames; what it holds stays.
+
+        attributes : those that change.  groups : all that are written frame by frame, as for `create`; others are kept
+        but for /hypotheses and /verdicts, which `complete` writes anew. Raises FileProblem where it is not completed.
+        """
+        path = Path(path)
+        with locking(path) as lock:
+            with open_result(path) as old:
+                if text(old.attrs["status"]) != "completed":
+                    raise FileProblem(f"{path}: is not completed; `liouville resume` goes on with it first")
+                require_space(path, sum(group.nbytes() for group in groups))
+                with aside(path) as new, _open_new(new) as file:
+                    known = {name: text(value) for name, value in old.attrs.items() if name not in SIZES}
+                    set_attributes(file, known | _provenance() | dict(attributes))
+                    for name, size in SIZES.items():
+                        file.attrs.create(name, np.bytes_(b""), dtype=h5py.string_dtype("utf-8", size))
+                    _change(file, "running")
+                    for group in groups:
+                        create_group(file, group, packed=False)
+                        if group.path in old:
+                            copy_frames(old[group.path], file[group.path])
+                    for name in old:
+                        if name not in file and name not in ANEW:
+                            copy_group(old[name], require_group(file, name))
+            return cls(path, _open_old(path), lock)
 
     def set(self, group: str, name: str, values: ArrayLike) -> None:
         """Overwrite a coordinate, or a variable that is neither framed nor text."""

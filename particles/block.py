@@ -11,6 +11,7 @@ from particles.jit import kernel, reduction
 from particles.tiles import BLOCK, COS, SIN, SLOPE_C, SLOPE_Y, STAGE_C, WEIGHT, C, Y
 
 ROWS = 8
+FIRST, NEXT = 3, 4  # modes that are gone through together, at the start and from then on
 TWICE, CK, CK1, SK, SK1, U, DU, AT, CHARGE = (row * BLOCK for row in range(9))
 SCRATCH = 9 * BLOCK
 
@@ -66,23 +67,45 @@ def sincos(tile, scratch, size, sin_series, cos_series):
 
 @kernel
 def potential(tile, scratch, size, u, modes):
-    """U(y) = u . trig(y) and U'(y) at the stage's positions."""
-    _first_potential(tile, scratch, size, u[0], u[1], u[modes + 1])
-    for k in range(2, modes + 1):
-        _next_potential(scratch, size, u[k], u[modes + k], k * u[k], k * u[modes + k])
+    """U(y) = u . trig(y) and U'(y) at the stage's positions, three modes at once and then four by four."""
+    a, b = u[: modes + 1], u[modes:]  # b[k] belongs to sin ky
+    _first_potential(tile, scratch, size, a[0], *_three(a, modes), *_three(b, modes))
+    if modes > FIRST:
+        _recur(tile, scratch, size)
+        for k in range(FIRST + 1, modes + 1, NEXT):
+            _next_potential(scratch, size, float(k), *_four(a, k, modes), *_four(b, k, modes))
 
 
 @kernel
 def add_moments(tile, scratch, size, moments, modes):
     """moments += sum_i weight_i c_i trig(y_i) at the stage's positions."""
-    m, a, b = _first_moment(tile, scratch, size)
+    m, a1, a2, a3, b1, b2, b3 = _first_moments(tile, scratch, size)
     moments[0] += m
-    moments[1] += a
-    moments[modes + 1] += b
-    for k in range(2, modes + 1):
-        a, b = _next_moment(scratch, size)
-        moments[k] += a
-        moments[modes + k] += b
+    for k, a, b in ((1, a1, b1), (2, a2, b2), (3, a3, b3)):
+        if k <= modes:
+            moments[k] += a
+            moments[modes + k] += b
+    if modes > FIRST:
+        _recur(tile, scratch, size)
+        for first in range(FIRST + 1, modes + 1, NEXT):
+            a1, a2, a3, a4, b1, b2, b3, b4 = _next_moments(scratch, size)
+            for k, a, b in ((first, a1, b1), (first + 1, a2, b2), (first + 2, a3, b3), (first + 3, a4, b4)):
+                if k <= modes:
+                    moments[k] += a
+                    moments[modes + k] += b
+
+
+@kernel
+def _three(a, modes):
+    """Coefficients of the first three modes, 0 beyond the last."""
+    return a[1], (a[2] if modes > 1 else 0.0), (a[3] if modes > 2 else 0.0)
+
+
+@kernel
+def _four(a, k, modes):
+    """Coefficients of four modes from k on, 0 beyond the last."""
+    second, third = (a[k + 1] if k < modes else 0.0), (a[k + 2] if k + 1 < modes else 0.0)
+    return a[k], second, third, (a[k + 3] if k + 2 < modes else 0.0)
 
 
 @kernel
@@ -110,61 +133,90 @@ def finish(tile, scratch, size, kept, weight):
 
 
 # Chebyshev recurrence, fused with what each mode is for: cos (k+1)y = 2 cos y cos ky - cos (k-1)y, the same for sin.
+# Several modes at once stay in registers; between the groups the last two of each kind lie in the scratch.
 
 
 @kernel
-def _first_potential(tile, scratch, size, constant, a, b):
+def _recur(tile, scratch, size):
+    """The rows that the next modes start from: 2 cos y, and cos and sin of 3y and 2y."""
     for i in range(size):
         c, s = tile[COS + i], tile[SIN + i]
-        scratch[TWICE + i] = 2.0 * c
-        scratch[CK + i] = c
-        scratch[CK1 + i] = 1.0
-        scratch[SK + i] = s
-        scratch[SK1 + i] = 0.0
-        scratch[U + i] = constant + a * c + b * s
-        scratch[DU + i] = b * c - a * s
+        twice = 2.0 * c
+        c2, s2 = twice * c - 1.0, twice * s
+        scratch[TWICE + i] = twice
+        scratch[CK1 + i] = c2
+        scratch[SK1 + i] = s2
+        scratch[CK + i] = twice * c2 - c
+        scratch[SK + i] = twice * s2 - s
 
 
 @kernel
-def _next_potential(scratch, size, a, b, ka, kb):
+def _first_potential(tile, scratch, size, constant, a1, a2, a3, b1, b2, b3):
+    d1, d2, d3, e1, e2, e3 = -a1, -2.0 * a2, -3.0 * a3, b1, 2.0 * b2, 3.0 * b3
     for i in range(size):
-        c = scratch[TWICE + i] * scratch[CK + i] - scratch[CK1 + i]
-        s = scratch[TWICE + i] * scratch[SK + i] - scratch[SK1 + i]
-        scratch[CK1 + i] = scratch[CK + i]
-        scratch[SK1 + i] = scratch[SK + i]
-        scratch[CK + i] = c
-        scratch[SK + i] = s
-        scratch[U + i] += a * c + b * s
-        scratch[DU + i] += kb * c - ka * s
+        c, s = tile[COS + i], tile[SIN + i]
+        twice = 2.0 * c
+        c2, s2 = twice * c - 1.0, twice * s
+        c3, s3 = twice * c2 - c, twice * s2 - s
+        scratch[U + i] = ((constant + a1 * c + b1 * s) + (a2 * c2 + b2 * s2)) + (a3 * c3 + b3 * s3)
+        scratch[DU + i] = ((e1 * c + d1 * s) + (e2 * c2 + d2 * s2)) + (e3 * c3 + d3 * s3)
+
+
+@kernel
+def _next_potential(scratch, size, k, a1, a2, a3, a4, b1, b2, b3, b4):
+    d1, d2, d3, d4 = -k * a1, -(k + 1.0) * a2, -(k + 2.0) * a3, -(k + 3.0) * a4
+    e1, e2, e3, e4 = k * b1, (k + 1.0) * b2, (k + 2.0) * b3, (k + 3.0) * b4
+    for i in range(size):
+        twice, c0, s0 = scratch[TWICE + i], scratch[CK + i], scratch[SK + i]
+        c1, s1 = twice * c0 - scratch[CK1 + i], twice * s0 - scratch[SK1 + i]
+        c2, s2 = twice * c1 - c0, twice * s1 - s0
+        c3, s3 = twice * c2 - c1, twice * s2 - s1
+        c4, s4 = twice * c3 - c2, twice * s3 - s2
+        scratch[CK1 + i] = c3
+        scratch[SK1 + i] = s3
+        scratch[CK + i] = c4
+        scratch[SK + i] = s4
+        scratch[U + i] += ((a1 * c1 + b1 * s1) + (a2 * c2 + b2 * s2)) + ((a3 * c3 + b3 * s3) + (a4 * c4 + b4 * s4))
+        scratch[DU + i] += ((e1 * c1 + d1 * s1) + (e2 * c2 + d2 * s2)) + ((e3 * c3 + d3 * s3) + (e4 * c4 + d4 * s4))
 
 
 @reduction
-def _first_moment(tile, scratch, size):
-    m, a, b = 0.0, 0.0, 0.0
+def _first_moments(tile, scratch, size):
+    m, a1, a2, a3, b1, b2, b3 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(size):
         c, s, charge = tile[COS + i], tile[SIN + i], tile[WEIGHT + i] * tile[STAGE_C + i]
-        scratch[TWICE + i] = 2.0 * c
-        scratch[CK + i] = c
-        scratch[CK1 + i] = 1.0
-        scratch[SK + i] = s
-        scratch[SK1 + i] = 0.0
+        twice = 2.0 * c
+        c2, s2 = twice * c - 1.0, twice * s
         scratch[CHARGE + i] = charge
         m += charge
-        a += charge * c
-        b += charge * s
-    return m, a, b
+        a1 += charge * c
+        b1 += charge * s
+        a2 += charge * c2
+        b2 += charge * s2
+        a3 += charge * (twice * c2 - c)
+        b3 += charge * (twice * s2 - s)
+    return m, a1, a2, a3, b1, b2, b3
 
 
 @reduction
-def _next_moment(scratch, size):
-    a, b = 0.0, 0.0
+def _next_moments(scratch, size):
+    a1, a2, a3, a4, b1, b2, b3, b4 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(size):
-        c = scratch[TWICE + i] * scratch[CK + i] - scratch[CK1 + i]
-        s = scratch[TWICE + i] * scratch[SK + i] - scratch[SK1 + i]
-        scratch[CK1 + i] = scratch[CK + i]
-        scratch[SK1 + i] = scratch[SK + i]
-        scratch[CK + i] = c
-        scratch[SK + i] = s
-        a += scratch[CHARGE + i] * c
-        b += scratch[CHARGE + i] * s
-    return a, b
+        twice, c0, s0, charge = scratch[TWICE + i], scratch[CK + i], scratch[SK + i], scratch[CHARGE + i]
+        c1, s1 = twice * c0 - scratch[CK1 + i], twice * s0 - scratch[SK1 + i]
+        c2, s2 = twice * c1 - c0, twice * s1 - s0
+        c3, s3 = twice * c2 - c1, twice * s2 - s1
+        c4, s4 = twice * c3 - c2, twice * s3 - s2
+        scratch[CK1 + i] = c3
+        scratch[SK1 + i] = s3
+        scratch[CK + i] = c4
+        scratch[SK + i] = s4
+        a1 += charge * c1
+        b1 += charge * s1
+        a2 += charge * c2
+        b2 += charge * s2
+        a3 += charge * c3
+        b3 += charge * s3
+        a4 += charge * c4
+        b4 += charge * s4
+    return a1, a2, a3, a4, b1, b2, b3, b4

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from particles.ridge import Ridge
 from particles.splines import Splines
 from particles.trigonometric import Trigonometric
 
 Array = NDArray[np.floating]
-Basis = Trigonometric | Splines
+Basis = Trigonometric | Splines | Ridge
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from particles import block, stencil
+from particles import block, ridge, stencil
 from particles.closure import Closure
 from particles.contraction import padded, to_features, to_functions
 from particles.jit import kernel, parallel
 from particles.linear import map_rows
+from particles.ridge import Ridge
 from particles.splines import Splines, pieces
 from particles.tableaux import Tableau
 from particles.tiles import BLOCK, fill, read
@@ -30,7 +31,8 @@ CHUNK = 16  # blocks whose moments are summed together, whatever the threads, or
 LARGE = 2**15  # particles from which one replica is spread over all threads
 TOGETHER = 8  # replicas that share a look at the features, where these are many
 STORED = 2**22  # numbers of a given field's u held at once
-SCRATCH = max(block.SCRATCH, stencil.WORK)
+NOT_DIRECT = (np.empty((0, 4)), np.empty(0))
+SCRATCH = max(block.SCRATCH, stencil.WORK, ridge.WORK)
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Descent:
     coefficients : (R, steps * stages + 1, M), int c psi drho at every stage of every step, and at the end.
     y, c : (R, steps // every + 1, N, keep) and (R, steps // every + 1, keep), the first `keep` particles of each
         replica at every `every`-th step.
-    left : (R,), the largest distance of a particle from the basis's box at any stage, inf where one was not a number.
+    left : (R,), the largest distance of a particle from the basis's box at any stage, inf where one was not a number; 0
+        where the basis has no box.
     """
 
     coefficients: Array
@@ -85,7 +88,8 @@ def descend(
         np.empty((replicas, steps // every + 1, *shape)) for shape in ((closure.dimension, keep), (keep,))
     )
     left = np.zeros(replicas)
-    tables = basis_tables(closure)
+    direct = (closure.basis.table, closure.basis.series) if isinstance(closure.basis, Ridge) else NOT_DIRECT
+    tables = (*basis_tables(closure), *direct)
     T, b = padded(closure.features), padded(closure.target)
     a, slopes = tableau.arrays
     chunk = max(CHUNK, L // 1024)
@@ -176,7 +180,7 @@ def _one_by_one(y, c, w, T, b, given, scheme, tables, run, out):
 @kernel
 def _rows(tables, dimension):
     """Rows of a tile."""
-    return block.ROWS if tables[0].shape[0] == 0 else 4 + 3 * dimension
+    return block.ROWS if tables[0].shape[0] == 0 and tables[4].shape[0] == 0 else 4 + 3 * dimension
 
 
 @kernel
@@ -194,7 +198,7 @@ def _stage(tiles, part, chunk, n, u, stage, first, scheme, tables, scratch, part
     The stage before the first prepares its moments. Returns the largest distance from the box.
     """
     dt, a, b, _, moving = scheme
-    mesh, pieces, sin_series, cos_series = tables
+    mesh, pieces, sin_series, cos_series, direct, exp_series = tables
     i = stage % b.size
     kept = 0.0 if i == 0 else 1.0
     stage = -1 if stage < first else i
@@ -202,7 +206,11 @@ def _stage(tiles, part, chunk, n, u, stage, first, scheme, tables, scratch, part
     left = 0.0
     for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
         tile, size = tiles[at], min(BLOCK, n - at * BLOCK)
-        if mesh.shape[0] == 0:
+        if direct.shape[0] > 0:
+            ridge.advance(
+                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, direct, exp_series, partial
+            )
+        elif mesh.shape[0] == 0:
             block.advance(
                 tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series, cos_series, partial
             )

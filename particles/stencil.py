@@ -229,14 +229,14 @@ def _update(tile, low, count, N, work, kept, slope, ahead):
     U = work[FOUND]
     for axis in range(N):
         y = tile[Y + axis * AXIS + low :]
-        _update_y(
+        update_y(
             y[:count], y[BLOCK:], y[2 * BLOCK :], tile[STAGE_C + low :], work[FOUND + 4 - N + axis], kept, slope, ahead
         )
-    _update_c(tile[C + low :][:count], tile[SLOPE_C + low :], tile[STAGE_C + low :], U, kept, slope, ahead)
+    update_c(tile[C + low :][:count], tile[SLOPE_C + low :], tile[STAGE_C + low :], U, kept, slope, ahead)
 
 
 @kernel
-def _update_y(y, slope, stage, c, dU, kept, weight, ahead):
+def update_y(y, slope, stage, c, dU, kept, weight, ahead):
     for i in range(y.size):
         v = -c[i] * dU[i]
         total = kept * slope[i] + weight * v
@@ -247,7 +247,7 @@ def _update_y(y, slope, stage, c, dU, kept, weight, ahead):
 
 
 @kernel
-def _update_c(c, slope, stage, U, kept, weight, ahead):
+def update_c(c, slope, stage, U, kept, weight, ahead):
     for i in range(c.size):
         v = -U[i]
         total = kept * slope[i] + weight * v

@@ -55,21 +55,26 @@ def threads_for(cells: int) -> Iterator[None]:
 
 def check(grid: Grid, density: Array, mass: float, tail: float, time: float, steps: int) -> None:
     """Raise SolverError on NaN, on loss of mass, and where more than `tail` of it stands in the two cells at a wall."""
-    where = f"at t = {time:.6g} (step {steps})"
     now = density.sum() * grid.cell
     if not np.isfinite(now):
-        raise SolverError(f"density is not finite {where}")
+        raise SolverError(f"density is not finite {_when(time, steps)}")
     if abs(now - mass) > 1e-9 * abs(mass):
-        raise SolverError(f"mass changed from {mass:.12g} to {now:.12g} {where}")
-    names = ["y"] if len(grid.y) == 1 else [f"y{a}" for a in range(1, len(grid.y) + 1)]
-    keys = ["c_range" if axis is grid.c else "y_range" for axis in (*grid.y, grid.c)]
-    for a, (name, key, axis) in enumerate(zip([*names, "c"], keys, (*grid.y, grid.c), strict=True)):
+        raise SolverError(f"mass changed from {mass:.12g} to {now:.12g} {_when(time, steps)}")
+    for a, axis in enumerate((*grid.y, grid.c)):
         if axis.periodic:
             continue
-        for end, value, cells in (("lower", axis.low, slice(0, 2)), ("upper", axis.high, slice(-2, None))):
+        for cells in (slice(0, 2), slice(-2, None)):
             there = np.abs(density[(slice(None),) * a + (cells,)]).sum() * grid.cell
             if there > tail:
-                raise SolverError(
-                    f"mass {there:.2g} > tail {tail:.2g} has reached the {end} end {name} = {value:.4g} {where}; "
-                    f"widen {key}"
+                end, value = ("lower", axis.low) if cells.start == 0 else ("upper", axis.high)
+                name, key = (
+                    (f"y{a + 1}" if len(grid.y) > 1 else "y", "y_range") if a < len(grid.y) else ("c", "c_range")
                 )
+                raise SolverError(
+                    f"mass {there:.2g} > tail {tail:.2g} has reached the {end} end {name} = {value:.4g} "
+                    f"{_when(time, steps)}; widen {key}"
+                )
+
+
+def _when(time: float, steps: int) -> str:
+    return f"at t = {time:.6g} (step {steps})"

@@ -68,12 +68,12 @@ class Grid:
         """Shape of the density, (*Ny, Nc)."""
         return (*self.Ny, self.c.cells)
 
-    @property
+    @cached_property
     def dy(self) -> float:
         """Volume of a cell in y."""
         return float(np.prod([axis.width for axis in self.y]))
 
-    @property
+    @cached_property
     def cell(self) -> float:
         """Volume of a cell in (y, c)."""
         return self.dy * self.c.width

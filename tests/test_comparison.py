@@ -152,6 +152,20 @@ def test_an_interrupted_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path
     assert same(whole, cut) == []
 
 
+def test_added_replicas_are_those_of_one_run(tmp_path: Path) -> None:
+    """Every dataset equal, the verdicts and the kept trajectories too."""
+    few = runs.TINY | {"replicas": [24, 16, 8], "keep": 2}
+    comparison.start(runfile.parse(runs.text(**few)), "compare", tmp_path / "few.h5")
+    comparison.start(runfile.parse(runs.text(**few | {"replicas": [40, 32, 24]})), "compare", tmp_path / "all.h5")
+    comparison.add(tmp_path / "few.h5", [8])
+    comparison.add(tmp_path / "few.h5", [8, 8, 8])
+    assert lv.open(tmp_path / "few.h5").status == "completed"
+    assert same(tmp_path / "few.h5", tmp_path / "all.h5") == []
+    assert lv.open(tmp_path / "few.h5").attributes["runfile"] == lv.open(tmp_path / "all.h5").attributes["runfile"]
+    with pytest.raises(runfile.InputError, match="--add: must be one number of replicas, or 3 with commas"):
+        comparison.add(tmp_path / "few.h5", [1, 2])
+
+
 def test_mass_at_an_end_of_c_is_refused_with_the_range_it_needs(tmp_path: Path) -> None:
     run = runfile.parse(runs.text(**runs.TINY | {"c_range": "[-1.0, 1.0]"}))
     with pytest.raises(runfile.InputError, match=r"solver.c_range: \[-1, 1\] loses more than tail .* needs \[-"):

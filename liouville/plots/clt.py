@@ -58,6 +58,8 @@ def _image(ax: Axes, at: Inputs, values: Array, top: float, title: str) -> None:
     if at.angle:
         style.angles(ax)
         style.angles(ax, "y")
+    else:
+        ax.locator_params(nbins=5)
     ax.set_aspect("equal")
     ax.set_xlabel(at.label)
     ax.set_ylabel("$x'$" if at.label == "$x$" else at.label)

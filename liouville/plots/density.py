@@ -57,7 +57,8 @@ def final(ax: Axes, run: Run) -> None:
     plane = (axes_of(view)[0], "c")
     rho = marginal(view, count - 1, plane)
     mesh = panel(ax, run, view, count - 1, plane, rho, scale(rho))
-    ax.set_title(rf"density $\rho_0(t, y, c)$ at $t = {view.time[count - 1]:g}$")
+    of = r"$\rho_0(t, y, c)$" if len(axes_of(view)) == 2 else "of $(y_1, c)$"
+    ax.set_title(rf"density {of} at $t = {view.time[count - 1]:g}$")
     figure = ax.get_figure(root=True)
     assert figure is not None
     figure.colorbar(mesh, ax=ax, extend="min")

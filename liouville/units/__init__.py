@@ -10,6 +10,7 @@ from liouville.units.circle import FourierUnit, ReluUnit, VonMisesUnit
 from liouville.units.custom import Unit
 from liouville.units.line import GaussianUnit, LinearUnit
 from liouville.units.plane import ReluPlaneUnit, SigmoidUnit, TanhUnit
+from particles import Ridge
 
 Array = NDArray[np.floating]
 
@@ -48,6 +49,10 @@ class AnyUnit(Protocol):
 
     def gradient(self, x: Array, y: Array) -> Array:
         """Gradient in y, (N, P, n)."""
+        ...
+
+    def ridge(self, x: Array) -> Ridge | None:
+        """phi at the nodes x as ridge functions of y, which the engine evaluates; None for a unit from Python."""
         ...
 
 

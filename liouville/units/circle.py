@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from scipy import special
 
 from liouville.model import Model, Number
-from particles import trig
+from particles import Ridge, trig
 
 Array = NDArray[np.floating]
 
@@ -36,6 +36,11 @@ class _CircleUnit(Model):
         """P with phi(x, y) = P trig(y) for x (P,) in radians: (P, 2 degree + 1)."""
         a = self.amplitudes
         return trig(x, a.size - 1) * np.concatenate([a[:1], 2 * a[1:], 2 * a[1:]])
+
+    def ridge(self, x: Array) -> Ridge:
+        """phi at the nodes x (P,) as ridge functions, the same modes as everywhere."""
+        a = self.amplitudes
+        return Ridge(-np.ones((len(x), 1)), x, "fourier", (float(a[0]), *(2 * a[1:]).tolist()))
 
 
 class FourierUnit(_CircleUnit):
@@ -92,6 +97,10 @@ class VonMisesUnit(_CircleUnit):
     def phi(self, x: Array, y: Array) -> Array:
         """phi(x, y) for x (P,), y (1, n): (P, n)."""
         return self._scale * np.exp(self.concentration * (np.cos(x[:, None] - y[0]) - 1))
+
+    def ridge(self, x: Array) -> Ridge:
+        """phi at the nodes x (P,) as ridge functions."""
+        return Ridge(-np.ones((len(x), 1)), x, "von_mises", (self.concentration, self._scale))
 
     def gradient(self, x: Array, y: Array) -> Array:
         """d phi/dy, (1, P, n)."""

@@ -77,6 +77,9 @@ class Unit:
             raise ValueError(f"the gradient of phi must have {self.dimension} components, not {len(found)}")
         return np.stack([self._full(part, x, y) for part in found])
 
+    def ridge(self, x: Array) -> None:
+        """Nothing: phi is not compiled."""
+
     def numerical_gradient(self, x: Array, y: Array) -> Array:
         """Gradient in y by central differences of order 6, (N, P, n)."""
         shifts = STEP * np.eye(self.dimension)[:, :, None]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liouville.model import Model, Positive
+from particles import Ridge
 
 Array = NDArray[np.floating]
 
@@ -27,6 +28,10 @@ class GaussianUnit(_LineUnit):
         u = (x[:, None] - y[0]) / self.width
         return np.exp(-(u**2) / 2) / (self.width * np.sqrt(2 * np.pi))
 
+    def ridge(self, x: Array) -> Ridge:
+        """phi at the nodes x (P,) as ridge functions."""
+        return Ridge(-np.ones((len(x), 1)), x, "gaussian", (self.width, 1 / (self.width * np.sqrt(2 * np.pi))))
+
     def gradient(self, x: Array, y: Array) -> Array:
         """d phi/dy, (1, P, n)."""
         return ((x[:, None] - y[0]) / self.width**2 * self.phi(x, y))[None]
@@ -40,6 +45,10 @@ class LinearUnit(_LineUnit):
     def phi(self, x: Array, y: Array) -> Array:
         """phi(x, y) for x (P,), y (1, n): (P, n)."""
         return np.multiply.outer(x, y[0])
+
+    def ridge(self, x: Array) -> Ridge:
+        """phi at the nodes x (P,) as ridge functions."""
+        return Ridge(x[:, None], np.zeros(len(x)), "identity")
 
     def gradient(self, x: Array, y: Array) -> Array:
         """d phi/dy, (1, P, n)."""

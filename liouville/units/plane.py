@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from liouville.model import Model
+from particles import Ridge
 
 Array = NDArray[np.floating]
 
@@ -14,6 +15,7 @@ Array = NDArray[np.floating]
 class _Neuron(Model):
     circle: ClassVar[bool] = False
     inputs: Literal[1, 2] = 1
+    profile: ClassVar[str]
 
     @property
     def dimension(self) -> int:
@@ -33,6 +35,11 @@ class _Neuron(Model):
         """phi(x, y) for x (P,) or (P, 2), y (inputs + 1, n): (P, n)."""
         return self._h(self._argument(x, y))
 
+    def ridge(self, x: Array) -> Ridge:
+        """phi at the nodes x (P,) or (P, 2) as ridge functions."""
+        columns = [*np.atleast_2d(x.T), np.ones(len(x))]
+        return Ridge(np.stack(columns, axis=1), np.zeros(len(x)), self.profile)
+
     def gradient(self, x: Array, y: Array) -> Array:
         """Gradient in y, (inputs + 1, P, n)."""
         slope = self._slope(self._argument(x, y))
@@ -43,6 +50,7 @@ class TanhUnit(_Neuron):
     """h = tanh."""
 
     kind: Literal["tanh"] = "tanh"
+    profile: ClassVar[str] = "tanh"
 
     def _h(self, z: Array) -> Array:
         return np.tanh(z)
@@ -55,6 +63,7 @@ class SigmoidUnit(_Neuron):
     """h(z) = 1/(1 + exp(-z))."""
 
     kind: Literal["sigmoid"] = "sigmoid"
+    profile: ClassVar[str] = "sigmoid"
 
     def _h(self, z: Array) -> Array:
         return np.asarray(special.expit(z))
@@ -67,6 +76,7 @@ class ReluPlaneUnit(_Neuron):
     """h(z) = max(0, z)."""
 
     kind: Literal["relu_plane"] = "relu_plane"
+    profile: ClassVar[str] = "relu"
 
     def _h(self, z: Array) -> Array:
         return np.maximum(z, 0.0)
