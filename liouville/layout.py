@@ -111,8 +111,9 @@ def copy_frames(source: h5py.Group, target: h5py.Group) -> None:
     count, names = int(source[COMMITTED][()]), [FRAME_CRC, *framed(source)]
     for name, item in source.items():
         if name in names:
-            for block in _blocks(item):
-                part = slice(block.start, min(block.stop, count))
+            rows = max(1, BLOCK * len(item) // max(item.nbytes, 1))
+            for start in range(0, count, rows):
+                part = slice(start, min(start + rows, count))
                 target[name][part] = item[part]
         elif name != COMMITTED and item.shape == target[name].shape and item.dtype.kind != "O":
             target[name][...] = item[...]

@@ -99,6 +99,9 @@ class Plan:
             raise InputError(
                 f"solver.cells.0: must be at least {8 * modes}, 8 times the highest mode of the unit, not {cells[0]}"
             )
+        particles = self.run.particles
+        if particles is not None and particles.potential == "quadrature" and problem.direct_closure is None:
+            raise InputError("particles.potential: must not be 'quadrature' for a unit from Python: it is not compiled")
         if self._unknowns(self.substeps) > MOST_UNKNOWNS:
             rank = min(RESPONDING, self.problem.rank)
             raise InputError(

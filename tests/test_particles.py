@@ -17,6 +17,7 @@ from particles import (
     EULER,
     RK4,
     Closure,
+    Ridge,
     Splines,
     Tableau,
     Trigonometric,
@@ -257,7 +258,26 @@ def every_kernel() -> dict[str, Array]:
         results |= {name + "y": y, name + "c": c, name + "coefficients": run.coefficients, name + "kept": run.y}
         results |= {name + "left": run.left, name + "spread": spread.coefficients, name + "h": h, name + "A": A}
         results |= {name + "B": B}
+    for profile, shape in {"gaussian": (0.7, 1.1), "von_mises": (2.0, 0.9), "fourier": (0.3, 0.5, -0.2)}.items():
+        results |= ridge(profile, shape, 1)
+    for N, profile in enumerate(("identity", "tanh", "sigmoid", "relu"), 1):
+        results |= ridge(profile, (), min(N, 3))
     return results
+
+
+def ridge(profile: str, shape: tuple[float, ...], N: int) -> dict[str, Array]:
+    """A step of ridge functions, one replica after the other and together."""
+    basis = Ridge(np.sin(np.arange(5.0 * N)).reshape(5, N), np.cos(np.arange(5.0)), profile, shape)
+    closure = Closure(basis, np.cos(np.arange(15.0)).reshape(3, 5) / 5, np.array([0.1, -0.2, 0.3]))
+    y, c = sample(10, 2, 70 * N)
+    y, c = y.reshape(2, N, 70), c[:, :70].copy()
+    together, apart = y.copy(), y.copy()
+    run = descend(closure, together, c.copy(), np.full(70, 1 / 70), 0.1, 1, RK4)
+    with patch.object(descent, "LARGE", 1):
+        spread = descend(closure, apart, c.copy(), np.full(70, 1 / 70), 0.1, 1, RK4)
+    assert_array_equal(spread.coefficients, run.coefficients)
+    name = f"ridge {profile}: "
+    return {name + "y": together, name + "f": run.coefficients, name + "psi": closure.evaluate(y[0])}
 
 
 def splines(N: int) -> Closure:

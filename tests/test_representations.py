@@ -1,12 +1,17 @@
 """The three representations of the potential against a literal pairwise evaluation of (9), unit by unit."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import runs
 from numpy.typing import NDArray
 
 import liouville as lv
+from liouville import comparison, representation, runfile
+from liouville.errors import InputError
+from liouville.plan import Plan
 from particles import RK4, descend
 
 Array = NDArray[np.floating]
@@ -79,3 +84,34 @@ def test_a_step_is_that_of_the_pairwise_equations(name: str, potential: str) -> 
     tolerance = MESH.get(name, 3e-9) if potential == "mesh" else 3e-14
     np.testing.assert_allclose(found_y[0], expected[0], rtol=0, atol=tolerance)
     np.testing.assert_allclose(found_c[0], expected[1], rtol=0, atol=tolerance)
+
+
+def test_auto_takes_the_unit_itself_for_small_networks_and_the_mesh_for_large_ones() -> None:
+    plan = runs.plan("tanh-plane", **runs.TINY | {"cells": [40, 40, 32]})
+    assert representation.closure(plan, 16) is plan.problem.direct_closure
+    assert representation.closure(plan, 10**5) is plan.problem.closure
+    assert representation.closure(runs.plan(), 16) is not None
+
+
+@pytest.mark.parametrize("potential", ["fourier", "mesh", "quadrature"])
+def test_a_run_with_each_representation_says_the_same(potential: str, tmp_path: Path) -> None:
+    """The deviations of all replicas agree with those of the default to the mesh's tolerance."""
+    for name, value in (("given", potential), ("auto", "auto")):
+        text = runs.text(**runs.TINY | {"potential": f'"{potential if name == "given" else value}"'})
+        comparison.start(runfile.parse(text), "simulate", tmp_path / f"{name}.h5")
+    given, auto = (lv.open(tmp_path / f"{name}.h5").particles[64] for name in ("given", "auto"))
+    np.testing.assert_allclose(given.f, auto.f, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(given.path, auto.path, rtol=0, atol=1e-8)
+
+
+def test_quadrature_of_a_unit_from_python_is_refused() -> None:
+    problem = lv.Problem(
+        unit=lv.Unit(lambda x, y: np.tanh(x * y)),
+        target=np.sin,
+        initial={"y": {"kind": "normal", "std": 1.0}, "c": {"kind": "normal", "std": 1.0}},
+        measure={"kind": "uniform", "low": -1.0, "high": 1.0},
+    )
+    particles = {"sizes": [16], "replicas": [4], "potential": "quadrature"}
+    plan = Plan.of(problem, time={"final": 1.0, "snapshots": 3}, particles=particles)
+    with pytest.raises(InputError, match="must not be 'quadrature' for a unit from Python"):
+        plan.check()
