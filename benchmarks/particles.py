@@ -7,7 +7,7 @@ A particle-stage is one evaluation of (9) for one particle: RK4 takes four a ste
 `flat-fourier` from n = 64 to 1e7 (1e8 with --huge), on one thread and on all; each representation of the potential; the
 other units; peers, which are first held against this engine's result (1e-9 after ten steps). Peers that cannot be
 installed are left out by name. Beside each single run of 1e6 and more stands the share of the memory triad that its own
-bytes take: nine rows of a tile are read and six written a stage, 120 B a particle.
+bytes take: 68 B a particle and stage, see `block.advance_lean`.
 """
 
 import argparse
@@ -35,9 +35,9 @@ PACKAGES = ("numpy", "numba", "jax", "torch")
 SHAPES = ((64, 16384), (256, 4096), (1024, 1024), (4096, 256), (100_000, 8), (1_000_000, 1), (10_000_000, 1))
 PARTS = ("runs", "representations", "units", "peers")
 QUICK = ((256, 1024), (100_000, 2), (1_000_000, 1))
-STAGES = 4e7  # particle-stages of a timed run of ours, about
+STAGES, LEAST = 2e8, 15  # particle-stages of a timed run of ours, about, and steps at least
 PEER_STAGES = 1e6
-BYTES = 120.0
+BYTES = 68.0
 UNITS = ("von-mises", "relu-circle", "gaussian-mixture", "tanh-plane", "nile")
 
 
@@ -62,7 +62,7 @@ def start(plan: Plan, n: int, replicas: int) -> tuple[np.ndarray, np.ndarray]:
 def ours(plan: Plan, closure: Closure, n: int, replicas: int, stages: float = STAGES) -> float:
     """Particle-stages per second; the copy of the start is timed with it."""
     y, c = start(plan, n, replicas)
-    steps, weights = max(2, round(stages / (4 * n * replicas))), np.full(n, 1 / n)
+    steps, weights = max(LEAST, round(stages / (4 * n * replicas))), np.full(n, 1 / n)
     seconds = machine.best(lambda: descend(closure, y.copy(), c.copy(), weights, plan.dt, steps, RK4), 3)
     return 4 * steps * n * replicas / seconds
 

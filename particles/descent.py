@@ -24,15 +24,17 @@ from particles.ridge import Ridge
 from particles.splines import Splines, pieces
 from particles.tableaux import Tableau
 from particles.tiles import BLOCK, fill, read
+from particles.trigonometric import Trigonometric
 
 Array = NDArray[np.floating]
 
 CHUNK = 16  # blocks whose moments are summed together, whatever the threads, or more where the moments are many
+LEAN = 2**18  # particles from which tiles do not stay in a cache
 LARGE = 2**15  # particles from which one replica is spread over all threads
 TOGETHER = 8  # replicas that share a look at the features, where these are many
 STORED = 2**22  # numbers of a given field's u held at once
 NOT_DIRECT = (np.empty((0, 4)), np.empty(0))
-SCRATCH = max(block.SCRATCH, stencil.WORK, ridge.WORK)
+SCRATCH = max(block.SCRATCH + block.ROWS * BLOCK, stencil.WORK, ridge.WORK)
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def descend(
     spread = n >= LARGE or (replicas < numba.get_num_threads() and n >= 2 * chunk * BLOCK)
     together = min(TOGETHER, max(1, replicas // (4 * numba.get_num_threads()))) if M * L > 4096 else 1
     scheme = (dt, a, slopes, every, 1.0 if closure.moving else 0.0)
+    lean = spread and n >= LEAN and isinstance(closure.basis, Trigonometric) and bool(np.all(weights == weights[0]))
     # a given field's u takes (steps, L) numbers: so many steps at once
     span = max(1, steps if field is None else STORED // (L * tableau.stages))
     for first in range(0, max(steps, 1), span):
@@ -106,7 +109,7 @@ def descend(
         run = (first * tableau.stages, last * tableau.stages, chunk)
         out = (coefficients, kept_y, kept_c, left)
         if spread:
-            _one_by_one(y, c, weights, T, b, given, scheme, tables, run, out)
+            _one_by_one(y, c, weights, T, b, given, scheme, tables, run, lean, out)
         else:
             _ensemble(y, c, weights, T, b, given, scheme, tables, run, together, out)
     return Descent(coefficients, kept_y, kept_c, left)
@@ -139,7 +142,9 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
             for k in range(count):
                 at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[k]
                 for part in range(partial.shape[0]):
-                    left = _stage(tiles[k], part, chunk, n, at, stage, first, scheme, tables, scratch, partial[part])
+                    left = _stage(
+                        tiles[k], part, chunk, n, 0.0, at, stage, first, scheme, tables, scratch, partial[part]
+                    )
                     out[3][low + k] = max(out[3][low + k], left)
                 _fold(partial, moments[k])
                 _keep(tiles[k], stage, scheme, out[1][low + k], out[2][low + k])
@@ -151,12 +156,13 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
 
 
 @parallel
-def _one_by_one(y, c, w, T, b, given, scheme, tables, run, out):
+def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out):
     """One large replica after the other, its chunks over threads: the same sums in the same order."""
     first, last, chunk = run
     replicas, n = c.shape
     blocks = (n + BLOCK - 1) // BLOCK
-    tiles = np.zeros((blocks, _rows(tables, y.shape[1]) * BLOCK))
+    tiles = np.zeros((blocks, (7 if lean else _rows(tables, y.shape[1])) * BLOCK))
+    weight = w[0] if lean else 0.0  # of every particle, 0 where they are in the tiles
     parts = (blocks + chunk - 1) // chunk
     partial, left = np.empty((parts, T.shape[1])), np.empty(parts)
     moments, u, r = np.empty((1, T.shape[1])), np.empty((1, T.shape[1])), np.empty((1, T.shape[0]))
@@ -168,7 +174,9 @@ def _one_by_one(y, c, w, T, b, given, scheme, tables, run, out):
             at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[0]
             for part in prange(parts):
                 scratch = np.empty(SCRATCH)
-                left[part] = _stage(tiles, part, chunk, n, at, stage, first, scheme, tables, scratch, partial[part])
+                left[part] = _stage(
+                    tiles, part, chunk, n, weight, at, stage, first, scheme, tables, scratch, partial[part]
+                )
             out[3][k] = max(out[3][k], left.max())
             _fold(partial, moments[0])
             _keep(tiles, stage, scheme, out[1][k], out[2][k])
@@ -192,7 +200,7 @@ def _residuals(r, b, coefficients):
 
 
 @kernel
-def _stage(tiles, part, chunk, n, u, stage, first, scheme, tables, scratch, partial):
+def _stage(tiles, part, chunk, n, weight, u, stage, first, scheme, tables, scratch, partial):
     """One pass over the particles of a chunk: velocity, update, and the moments of the next stage.
 
     The stage before the first prepares its moments. Returns the largest distance from the box.
@@ -210,6 +218,12 @@ def _stage(tiles, part, chunk, n, u, stage, first, scheme, tables, scratch, part
             ridge.advance(
                 tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, direct, exp_series, partial
             )
+        elif weight != 0.0:
+            after = tiles[min(at + 1, tiles.shape[0] - 1)]
+            block.advance_lean(
+                tile, after, scratch, size, weight, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series,
+                cos_series, partial,
+            )  # fmt: skip
         elif mesh.shape[0] == 0:
             block.advance(
                 tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series, cos_series, partial

@@ -212,6 +212,19 @@ def test_a_replica_spread_over_threads_has_the_bits_of_one_on_a_core(monkeypatch
         assert_array_equal(spread, single)
 
 
+@pytest.mark.parametrize("tableau", [EULER, RK4], ids=["euler", "rk4"])
+def test_the_variant_for_huge_n_has_the_bits_of_the_other(monkeypatch: pytest.MonkeyPatch, tableau: Tableau) -> None:
+    monkeypatch.setattr(descent, "LARGE", 1)
+    results = []
+    for lean in (1, 10**9):
+        monkeypatch.setattr(descent, "LEAN", lean)
+        y, c = sample(13, 2, 9001)
+        left = descend(FLAT, y, c, np.full(9001, 1 / 9001), 0.05, 5, tableau, every=2, keep=4)
+        results.append((y, c, left.coefficients, left.y, left.c))
+    for ours, theirs in zip(*results, strict=True):
+        assert_array_equal(ours, theirs)
+
+
 # -- refusals -------------------------------------------------------------------------------------------------------
 
 
