@@ -187,7 +187,7 @@ def _allocate(home: h5py.Group, name: str, shape: tuple[int, ...], dtype: np.dty
     if packed and dtype.kind != "O" and shape and 0 not in shape:
         properties.set_chunk(_chunks(shape, dtype.itemsize))
         properties.set_shuffle()
-        properties.set_deflate(4)
+        properties.set_deflate(1)
         properties.set_fletcher32()
     else:
         properties.set_layout(h5py.h5d.CONTIGUOUS)

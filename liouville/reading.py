@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from liouville.beside import FileProblem, held
-from liouville.layout import COMMITTED, FRAME_CRC, Array, framed, text
+from liouville.layout import BLOCK, COMMITTED, FRAME_CRC, Array, framed, text
 
 FORMAT = "liouville-run"
 FORMAT_VERSION = 1
@@ -105,12 +105,25 @@ def checksum(frame: Sequence[Array]) -> int:
 def _damaged_frames(file: h5py.File, group: str) -> Iterator[int]:
     count, home = committed(file, group), file[group]
     datasets = [home[name] for name in framed(home)]  # kept open, and with them the chunks last unpacked
-    for frame in range(count):
-        try:
-            sound = checksum([dataset[frame] for dataset in datasets]) == int(home[FRAME_CRC][frame])
-        except OSError:  # a chunk that fails its own checksum
-            sound = False
-        if not sound:
+    if count:
+        rows = max(1, BLOCK * len(datasets[0]) // sum(dataset.nbytes for dataset in datasets))
+        for start in range(0, count, rows):
+            yield from _damaged_among(home[FRAME_CRC], datasets, start, min(start + rows, count))
+
+
+def _damaged_among(crc: h5py.Dataset, datasets: list[h5py.Dataset], start: int, stop: int) -> Iterator[int]:
+    """The damaged of some frames, read at once; one by one where a chunk fails its own checksum."""
+    try:
+        known, blocks = crc[start:stop], [dataset[start:stop] for dataset in datasets]
+    except OSError:
+        if stop - start == 1:
+            yield start
+        else:
+            for frame in range(start, stop):
+                yield from _damaged_among(crc, datasets, frame, frame + 1)
+        return
+    for frame in range(start, stop):
+        if checksum([block[frame - start] for block in blocks]) != int(known[frame - start]):
             yield frame
 
 
