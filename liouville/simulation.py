@@ -67,19 +67,21 @@ def simulate(
     assert plan.run.particles is not None
     closure, seed = representation.closure(plan, n), plan.run.particles.seed
     steps, stride = plan.intervals * plan.substeps, RK4.stages * plan.substeps
+    needed = RK4.stages * plan.every  # stages between those of the Volterra grid
     weights = np.full(n, 1.0 / n)
-    record = (RK4.stages * steps + 1) * closure.target.size
+    record = (RK4.stages * steps // needed + 1) * closure.target.size
     for some in chunks(n, replicas, start, record):
         y, c = np.empty((len(some), plan.problem.dimension, n)), np.empty((len(some), n))
         for row, replica in enumerate(some):
             y[row], c[row] = plan.problem.initial.sample(stream(seed, n, replica), n)
         inside = partial(_inside, closure, n, some)
-        free = descend(closure, y.copy(), c.copy(), weights, plan.dt, steps, RK4, field=known.mean_field.field)
+        start, field = (y.copy(), c.copy()), known.mean_field.field
+        free = descend(closure, *start, weights, plan.dt, steps, RK4, field=field, record=needed)
         inside(free.left)
-        path = operator(free.coefficients[:, :: RK4.stages * plan.every])
-        run = descend(closure, y, c, weights, plan.dt, steps, RK4, every=plan.substeps, keep=keep)
+        path = operator(free.coefficients)
+        run = descend(closure, y, c, weights, plan.dt, steps, RK4, record=stride, every=plan.substeps, keep=keep)
         inside(run.left)
-        yield Replicas(run.coefficients[:, ::stride], path, run.y, run.c)
+        yield Replicas(run.coefficients, path, run.y, run.c)
 
 
 def _inside(closure: Closure, n: int, replicas: range, left: Array) -> None:

@@ -25,8 +25,8 @@ COS_SERIES = np.array([(-1.0) ** k / np.prod(np.arange(1.0, 2 * k + 1)) for k in
 
 
 @kernel
-def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, sin_series, cos_series, moments):
-    """One pass of a stage: velocity, update, and the moments of the next. Stage -1 only prepares the first.
+def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, sin_series, cos_series, wanted, moments):
+    """One pass of a stage: velocity, update, and the next one's moments if `wanted`. Stage -1 only prepares the first.
 
     kept, slope : the step's slope = kept slope + slope v.  ahead : the next stage stands at z + ahead v, 0 after the
     last.  moving : 0 where y is frozen.  moments : (L,), added to.
@@ -43,12 +43,13 @@ def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, sin_serie
         else:
             finish(tile, scratch, size, kept, slope)
     sincos(tile, scratch, size, sin_series, cos_series)
-    add_moments(tile, scratch, size, moments, modes)
+    if wanted:
+        add_moments(tile, scratch, size, moments, modes)
 
 
 @kernel
 def advance_lean(
-    tile, after, scratch, size, weight, u, stage, kept, slope, ahead, moving, sin_series, cos_series, moments
+    tile, after, scratch, size, weight, u, stage, kept, slope, ahead, moving, sin_series, cos_series, wanted, moments
 ):  # fmt: skip
     """The same for equal weights with little traffic, where tiles come from memory: to the bit what `advance` does.
 
@@ -76,9 +77,11 @@ def advance_lean(
             finish(local, scratch, size, kept, slope)
             _store_step(tile, local, size)
     _fetch(after, Y)
-    sincos(local, scratch, size, sin_series, cos_series)
+    if wanted:
+        sincos(local, scratch, size, sin_series, cos_series)
     _fetch(after, SLOPE_Y)
-    add_moments(local, scratch, size, moments, modes)
+    if wanted:
+        add_moments(local, scratch, size, moments, modes)
     _fetch(after, STAGE_Y)
 
 

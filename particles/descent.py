@@ -41,7 +41,7 @@ SCRATCH = max(block.SCRATCH + block.ROWS * BLOCK, stencil.WORK, ridge.WORK)
 class Descent:
     """What an ensemble of R replicas leaves behind.
 
-    coefficients : (R, steps * stages + 1, M), int c psi drho at every stage of every step, and at the end.
+    coefficients : (R, steps * stages // record + 1, M), int c psi drho at every `record`-th stage, the start included.
     y, c : (R, steps // every + 1, N, keep) and (R, steps // every + 1, keep), the first `keep` particles of each
         replica at every `every`-th step.
     left : (R,), the largest distance of a particle from the basis's box at any stage, inf where one was not a number; 0
@@ -64,6 +64,7 @@ def descend(
     tableau: Tableau,
     *,
     field: Array | None = None,
+    record: int = 1,
     every: int = 1,
     keep: int = 0,
 ) -> Descent:
@@ -85,7 +86,7 @@ def descend(
         raise ValueError(f"at least 3 functions ({L}) and keep <= n ({keep}) are needed")
     if field is not None and field.shape != (steps * tableau.stages, M):
         raise ValueError(f"field {field.shape} is not ({steps * tableau.stages}, {M})")
-    coefficients = np.empty((replicas, steps * tableau.stages + 1, M))
+    coefficients = np.empty((replicas, steps * tableau.stages // record + 1, M))
     kept_y, kept_c = (
         np.empty((replicas, steps // every + 1, *shape)) for shape in ((closure.dimension, keep), (keep,))
     )
@@ -106,7 +107,7 @@ def descend(
         given: Array = np.empty((0, L))
         if field is not None:
             given = map_rows(closure.features.T, field[first * tableau.stages : last * tableau.stages])
-        run = (first * tableau.stages, last * tableau.stages, chunk)
+        run = (first * tableau.stages, last * tableau.stages, chunk, record)
         out = (coefficients, kept_y, kept_c, left)
         if spread:
             _one_by_one(y, c, weights, T, b, given, scheme, tables, run, lean, out)
@@ -124,7 +125,7 @@ def basis_tables(closure: Closure) -> tuple[Array, Array, Array, Array]:
 @parallel
 def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
     """Some replicas' whole run on one core, replicas over threads: no synchronisation at all."""
-    first, last, chunk = run
+    first, last, chunk, record = run
     replicas, n = c.shape
     for group in prange((replicas + together - 1) // together):
         low = group * together
@@ -137,20 +138,24 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
         for k in range(count):
             fill(tiles[k], y[low + k], c[low + k], w)
         for stage in range(first - 1, last):
+            recorded = (stage + 1) % record == 0
+            wanted = recorded or given.shape[0] == 0
             if stage >= first and given.shape[0] == 0:
                 to_functions(T, r, u)
             for k in range(count):
                 at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[k]
                 for part in range(partial.shape[0]):
                     left = _stage(
-                        tiles[k], part, chunk, n, 0.0, at, stage, first, scheme, tables, scratch, partial[part]
+                        tiles[k], part, chunk, n, 0.0, at, stage, first, wanted, scheme, tables, scratch, partial[part]
                     )
                     out[3][low + k] = max(out[3][low + k], left)
-                _fold(partial, moments[k])
+                if wanted:
+                    _fold(partial, moments[k])
                 _keep(tiles[k], stage, scheme, out[1][low + k], out[2][low + k])
-            to_features(T, moments, r)
-            for k in range(count):
-                _residuals(r[k], b, out[0][low + k, stage + 1])
+            if wanted:
+                to_features(T, moments, r)
+                for k in range(count):
+                    _residuals(r[k], b, out[0][low + k, (stage + 1) // record], recorded)
         for k in range(count):
             read(tiles[k], y[low + k], c[low + k])
 
@@ -158,7 +163,7 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
 @parallel
 def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out):
     """One large replica after the other, its chunks over threads: the same sums in the same order."""
-    first, last, chunk = run
+    first, last, chunk, record = run
     replicas, n = c.shape
     blocks = (n + BLOCK - 1) // BLOCK
     tiles = np.zeros((blocks, (7 if lean else _rows(tables, y.shape[1])) * BLOCK))
@@ -169,19 +174,22 @@ def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out):
     for k in range(replicas):
         fill(tiles, y[k], c[k], w)
         for stage in range(first - 1, last):
+            recorded = (stage + 1) % record == 0
+            wanted = recorded or given.shape[0] == 0
             if stage >= first and given.shape[0] == 0:
                 to_functions(T, r, u)
             at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[0]
             for part in prange(parts):
                 scratch = np.empty(SCRATCH)
                 left[part] = _stage(
-                    tiles, part, chunk, n, weight, at, stage, first, scheme, tables, scratch, partial[part]
+                    tiles, part, chunk, n, weight, at, stage, first, wanted, scheme, tables, scratch, partial[part]
                 )
             out[3][k] = max(out[3][k], left.max())
-            _fold(partial, moments[0])
             _keep(tiles, stage, scheme, out[1][k], out[2][k])
-            to_features(T, moments, r)
-            _residuals(r[0], b, out[0][k, stage + 1])
+            if wanted:
+                _fold(partial, moments[0])
+                to_features(T, moments, r)
+                _residuals(r[0], b, out[0][k, (stage + 1) // record], recorded)
         read(tiles, y[k], c[k])
 
 
@@ -192,16 +200,17 @@ def _rows(tables, dimension):
 
 
 @kernel
-def _residuals(r, b, coefficients):
-    """The representation's coefficients on record, and r = T m - b."""
+def _residuals(r, b, coefficients, recorded):
+    """The representation's coefficients where they go on record, and r = T m - b."""
     for m in range(coefficients.size):
-        coefficients[m] = r[m]
+        if recorded:
+            coefficients[m] = r[m]
         r[m] -= b[m]
 
 
 @kernel
-def _stage(tiles, part, chunk, n, weight, u, stage, first, scheme, tables, scratch, partial):
-    """One pass over the particles of a chunk: velocity, update, and the moments of the next stage.
+def _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, tables, scratch, partial):
+    """One pass over the particles of a chunk: velocity, update, and the moments of the next stage if they are wanted.
 
     The stage before the first prepares its moments. Returns the largest distance from the box.
     """
@@ -216,21 +225,22 @@ def _stage(tiles, part, chunk, n, weight, u, stage, first, scheme, tables, scrat
         tile, size = tiles[at], min(BLOCK, n - at * BLOCK)
         if direct.shape[0] > 0:
             ridge.advance(
-                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, direct, exp_series, partial
+                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, direct, exp_series, wanted, partial
             )
         elif weight != 0.0:
             after = tiles[min(at + 1, tiles.shape[0] - 1)]
             block.advance_lean(
                 tile, after, scratch, size, weight, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series,
-                cos_series, partial,
+                cos_series, wanted, partial,
             )  # fmt: skip
         elif mesh.shape[0] == 0:
             block.advance(
-                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series, cos_series, partial
-            )
+                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series, cos_series, wanted,
+                partial,
+            )  # fmt: skip
         else:
             out = stencil.advance(
-                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, mesh, pieces, partial
+                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, mesh, pieces, wanted, partial
             )
             left = max(left, out)
     return left

@@ -26,7 +26,7 @@ ZERO = (0.0,) * 8
 
 
 @kernel
-def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, mesh, pieces, moments):
+def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, mesh, pieces, wanted, moments):
     """One pass of a stage, as `block.advance` on the circle. Returns the largest distance from the box, inf for NaN."""
     work = scratch[:WORK].reshape(-1, GROUP)
     N = dimension(mesh)
@@ -40,10 +40,11 @@ def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, mesh, pie
                 work[FOUND + 1 : FOUND + 4] = 0.0
             _update(tile, low, count, N, work, kept, slope, ahead)
         left = max(left, place(tile[low + STAGE_Y :], AXIS, count, mesh, pieces, work, 0))
-        charge = work[CHARGE]
-        for i in range(count):
-            charge[i] = tile[WEIGHT + low + i] * tile[STAGE_C + low + i]
-        deposit(work, count, moments, mesh)
+        if wanted:
+            charge = work[CHARGE]
+            for i in range(count):
+                charge[i] = tile[WEIGHT + low + i] * tile[STAGE_C + low + i]
+            deposit(work, count, moments, mesh)
     return left
 
 
