@@ -75,8 +75,8 @@ def simulate(
         for row, replica in enumerate(some):
             y[row], c[row] = plan.problem.initial.sample(stream(seed, n, replica), n)
         inside = partial(_inside, closure, n, some)
-        start, field = (y.copy(), c.copy()), known.mean_field.field
-        free = descend(closure, *start, weights, plan.dt, steps, RK4, field=field, record=needed)
+        moved, field = (y.copy(), c.copy()), known.mean_field.field
+        free = descend(closure, *moved, weights, plan.dt, steps, RK4, field=field, record=needed)
         inside(free.left)
         path = operator(free.coefficients)
         run = descend(closure, y, c, weights, plan.dt, steps, RK4, record=stride, every=plan.substeps, keep=keep)
