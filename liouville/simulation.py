@@ -81,6 +81,7 @@ def simulate(
         path = operator(free.coefficients)
         run = descend(closure, y, c, weights, plan.dt, steps, RK4, record=stride, every=plan.substeps, keep=keep)
         inside(run.left)
+        _finite(plan, n, some, run.coefficients)
         yield Replicas(run.coefficients, path, run.y, run.c)
 
 
@@ -95,4 +96,14 @@ def _inside(closure: Closure, n: int, replicas: range, left: Array) -> None:
         raise SolverError(
             f"n = {n}, replica {replicas[worst]}: a particle went {left[worst]:.3g} beyond y in {box}, "
             "which the features were made for; solver.y_range must be wider, or time.final shorter"
+        )
+
+
+def _finite(plan: Plan, n: int, replicas: range, coefficients: Array) -> None:
+    """Raise SolverError where an f_n (R, S, M) is not a number any more, at the first snapshot where it is not."""
+    wrong = np.argwhere(~np.all(np.isfinite(coefficients), axis=-1))
+    if wrong.size:
+        replica, time = int(wrong[0, 0]), plan.times[int(wrong[0, 1])]
+        raise SolverError(
+            f"n = {n}, replica {replicas[replica]}: f_n is not finite at t = {time:.4g}; particles.step must be shorter"
         )

@@ -217,6 +217,22 @@ def test_a_particle_that_leaves_the_given_interval_stops_the_run(tmp_path: Path)
     assert "solver.y_range must be wider" in run.attributes["stop_reason"]
 
 
+def test_a_network_that_is_not_finite_any_more_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from liouville.densities import Initial
+
+    right = Initial.sample
+
+    def wild(self, rng, n):  # type: ignore[no-untyped-def]
+        y, c = right(self, rng, n)
+        return y, c * (1e150 if n == 32 else 1.0)
+
+    monkeypatch.setattr(Initial, "sample", wild)
+    with pytest.raises(comparison.RunFailed, match=r"n = 32, replica 0: f_n is not finite at t = 0\.25"):
+        comparison.start(runfile.parse(TEXT), "simulate", tmp_path / "wild.h5")
+    run = lv.open(tmp_path / "wild.h5")
+    assert run.status == "failed" and run.particles[16].committed == 40
+
+
 def test_kept_trajectories_are_those_of_replica_zero(tmp_path: Path) -> None:
     comparison.start(runfile.parse(runs.text(**runs.TINY | {"keep": 7})), "simulate", tmp_path / "k.h5")
     ensemble = lv.open(tmp_path / "k.h5").particles[32]
