@@ -15,11 +15,8 @@ import argparse
 import importlib
 import importlib.metadata
 import json
-import os
-import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -30,6 +27,7 @@ import numpy as np
 sys.path.append(sys.path.pop(0))  # py-pde's module has the name of this file: the installed one first
 
 import flat_fourier
+import machine
 import ours
 
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6)
@@ -43,6 +41,7 @@ PEERS = {
     "pypde": "py-pde",
 }
 PACKAGES = ("numpy", "numba", "clawpack", "PyMPDATA", "py-pde")
+RATED = (512, 256)
 BUDGET, RUNS = 2.0, 15  # a grid is timed again until so many seconds or so many runs are spent
 
 
@@ -93,49 +92,6 @@ class Measured:
     of_memory: float | None = None
     of_flops: float | None = None
     left_out: str | None = None
-
-
-@numba.njit(parallel=True)
-def _triad(a, b, c):
-    for i in numba.prange(a.size):
-        a[i] = b[i] + 3.0 * c[i]
-
-
-@numba.njit(fastmath=True)
-def _horner(x, p, q):
-    """64 fused multiply-adds in a chain for each element; elements are independent, so the units stay full."""
-    for i in range(x.size):
-        y = x[i]
-        for _ in range(8):
-            y = (((((((y * p + q) * p + q) * p + q) * p + q) * p + q) * p + q) * p + q) * p + q
-        x[i] = y
-
-
-@numba.njit(parallel=True, fastmath=True)
-def _multiply_add(x, p, q, times):
-    for k in numba.prange(x.shape[0]):
-        for _ in range(times):
-            _horner(x[k], p, q)
-
-
-def limits(threads: int) -> dict[str, float]:
-    """Bytes/s of the triad a = b + 3 c on arrays of 128 MB, and multiplications and additions/s; best of several."""
-    numba.set_num_threads(threads)
-    a, b, c = (np.ones(2**24) for _ in range(3))
-    x, times = np.ones((4 * threads, 512)), 2000
-    triad = _best(lambda: _triad(a, b, c))
-    multiply_add = _best(lambda: _multiply_add(x, 0.5, 0.5, times))
-    return {"bytes": 24 * a.size / triad, "flops": 2 * 64 * times * x.size / multiply_add}
-
-
-def _best(run: Callable[[], object]) -> float:
-    run()
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def ladder(quick: bool) -> list[tuple[int, int]]:
@@ -235,6 +191,20 @@ def automatic() -> list[dict[str, object]]:
     return found
 
 
+def rates(threads: int) -> dict[str, float]:
+    """Cell-stages/s of this project's schemes on RATED cells."""
+    numba.set_num_threads(threads)
+    found = {}
+    for scheme in ours.SCHEMES:
+        scheme.solve((64, 32))  # compiles
+        _, seconds, cell_stages = scheme.solve(RATED)
+        found[scheme.name] = cell_stages / seconds
+        print(
+            f"{scheme.name}, {RATED[0]} x {RATED[1]}, {threads} threads: {found[scheme.name] / 1e6:.0f} M cell-stages/s"
+        )
+    return found
+
+
 def ratios(results: list[Measured]) -> list[str]:
     """How many times longer each peer takes than the fastest of this project's positive schemes."""
     own = [r for r in results if r.name.startswith("liouville") and "positive" in r.name and not r.left_out]
@@ -245,7 +215,7 @@ def ratios(results: list[Measured]) -> list[str]:
             if reached and not peer.name.startswith("liouville") and not peer.left_out:
                 index = peer.to_error[tolerance]
                 much = f"{peer.rungs[index].median / min(reached):.0f} times" if index is not None else "not reached"
-                lines.append(f"to {tolerance}: {peer.name}: {much}")
+                lines.append(f"to {tolerance}: {peer.name}, {peer.threads} thread(s): {much}")
     return lines
 
 
@@ -266,27 +236,6 @@ def row(result: Measured) -> str:
     return f"{start} {' '.join(columns)} {rate} {shares[0]:>6} {shares[1]:>6}"
 
 
-def environment() -> dict[str, object]:
-    """Machine and versions."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.exists() else []
-    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return {
-        "machine": platform.machine(),
-        "cpu": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg(),
-        "python": platform.python_version(),
-        "versions": versions,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="The PDE solver and its peers on flat-fourier.")
     parser.add_argument("--quick", action="store_true", help="grids to 128 x 128 only, for a first look")
@@ -295,15 +244,15 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="TEXT", help="solvers whose name contains this")
     arguments = parser.parse_args()
 
-    about, most = environment(), numba.get_num_threads()
+    about, most = machine.environment(PACKAGES), numba.get_num_threads()
     counts = sorted({1, most})
     print(f"{about['cpu']}, {about['cores']} cores, load {about['load'][0]:.1f} at the start")
-    machine = {}
+    limits = {}
     for threads in counts:
-        machine[threads] = limits(threads)
+        limits[threads] = machine.limits(threads)
         print(
-            f"{threads} thread(s): triad {machine[threads]['bytes'] / 1e9:.1f} GB/s, "
-            f"multiply-add {machine[threads]['flops'] / 1e9:.1f} Gflop/s"
+            f"{threads} thread(s): triad {limits[threads]['bytes'] / 1e9:.1f} GB/s, "
+            f"multiply-add {limits[threads]['flops'] / 1e9:.1f} Gflop/s"
         )
     found, missing = solvers()
     print("\n".join(missing))
@@ -316,21 +265,22 @@ def main() -> None:
                 continue
             result = measure(solver, threads, ladder(arguments.quick), arguments.cap)
             if result.rate and solver.bytes_moved and solver.operations:
-                result.of_memory = result.rate * solver.bytes_moved / machine[threads]["bytes"]
-                result.of_flops = result.rate * solver.operations / machine[threads]["flops"]
+                result.of_memory = result.rate * solver.bytes_moved / limits[threads]["bytes"]
+                result.of_flops = result.rate * solver.operations / limits[threads]["flops"]
             print(row(result), flush=True)
             results.append(result)
     print("\n".join(ratios(results)))
-    numba.set_num_threads(most)
+    rated = rates(most)
     searches = automatic()
     if arguments.json:
         everything = {
             "problem": "flat-fourier",
             "times": flat_fourier.TIMES.tolist(),
             "environment": about,
-            "limits": machine,
+            "limits": limits,
             "not_installed": missing,
             "automatic": searches,
+            "rates": rated,
             "solvers": [asdict(result) for result in results],
         }
         arguments.json.write_text(json.dumps(everything, indent=1) + "\n")
