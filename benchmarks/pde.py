@@ -25,6 +25,7 @@ import numba
 import numpy as np
 
 sys.path.append(sys.path.pop(0))  # py-pde's module has the name of this file: the installed one first
+sys.path.insert(0, str(Path(__file__).parents[1]))  # and `particles.py` here that of the engine
 
 import flat_fourier
 import machine
@@ -199,9 +200,8 @@ def rates(threads: int) -> dict[str, float]:
         scheme.solve((64, 32))  # compiles
         _, seconds, cell_stages = scheme.solve(RATED)
         found[scheme.name] = cell_stages / seconds
-        print(
-            f"{scheme.name}, {RATED[0]} x {RATED[1]}, {threads} threads: {found[scheme.name] / 1e6:.0f} M cell-stages/s"
-        )
+        what = f"{scheme.name}, {RATED[0]} x {RATED[1]}, {threads} thread(s)"
+        print(f"{what}: {found[scheme.name] / 1e6:.0f} M cell-stages/s")
     return found
 
 

@@ -6,10 +6,13 @@ The particles and the grid have benchmarks of their own, `particles.py` and `pde
 """
 
 import json
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # `particles.py` here has the name of the engine
 
 from liouville import mean_field, runfile
 from liouville.plan import Plan
@@ -31,5 +34,4 @@ def theory(plan: Plan) -> None:
 
 
 if __name__ == "__main__":
-    default = Plan(runfile.load("flat-fourier"))
-    theory(default)
+    theory(Plan(runfile.load("flat-fourier")))
