@@ -104,6 +104,10 @@ def _sizes(run: RunFile, command: str) -> dict[int, int]:
         return {}
     if run.particles is None:
         raise InputError(f"particles: the table [particles] is needed for `liouville {command}`")
+    if run.particles.nested and command == "compare":
+        raise InputError(
+            "particles.nested: must be false for `liouville compare`, whose intervals need independent sizes"
+        )
     return dict(zip(run.particles.sizes, run.particles.replicas, strict=True))
 
 

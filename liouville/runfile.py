@@ -94,6 +94,7 @@ class ParticlesTable(Model):
     step: Positive = 0.05
     potential: Literal["auto", "fourier", "mesh", "quadrature"] = "auto"
     keep: Annotated[int, Field(ge=0)] = 0
+    nested: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
 
     @model_validator(mode="after")

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from liouville import representation
 from liouville.mean_field import Reference
 from liouville.plan import Plan
-from particles import RK4, Closure, Splines, chunks, descend, map_rows, stream
+from particles import RK4, Closure, Splines, chunks, descend, map_rows, nested, stream
 from solvers.fluctuations import Fluctuations
 from solvers.frames import SolverError
 
 Array = NDArray[np.floating]
+
+NESTED = 4096  # particles that are drawn together where sizes are nested
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,7 @@ def simulate(
 
     Raises SolverError where a particle leaves the box on which the features are known, or is no number any more.
     """
-    assert plan.run.particles is not None
-    closure, seed = representation.closure(plan, n), plan.run.particles.seed
+    closure = representation.closure(plan, n)
     steps, stride = plan.intervals * plan.substeps, RK4.stages * plan.substeps
     needed = RK4.stages * plan.every  # stages between those of the Volterra grid
     weights = np.full(n, 1.0 / n)
@@ -73,7 +74,7 @@ def simulate(
     for some in chunks(n, replicas, start, record):
         y, c = np.empty((len(some), plan.problem.dimension, n)), np.empty((len(some), n))
         for row, replica in enumerate(some):
-            y[row], c[row] = plan.problem.initial.sample(stream(seed, n, replica), n)
+            y[row], c[row] = sample(plan, n, replica)
         inside = partial(_inside, closure, n, some)
         moved, field = (y.copy(), c.copy()), known.mean_field.field
         free = descend(closure, *moved, weights, plan.dt, steps, RK4, field=field, record=needed)
@@ -83,6 +84,17 @@ def simulate(
         inside(run.left)
         _finite(plan, n, some, run.coefficients)
         yield Replicas(run.coefficients, path, run.y, run.c)
+
+
+def sample(plan: Plan, n: int, replica: int) -> tuple[Array, Array]:
+    """The start of a replica, y (N, n) and c (n,): of its own, or the first n of one sequence where sizes are nested."""
+    assert plan.run.particles is not None
+    seed, initial = plan.run.particles.seed, plan.problem.initial
+    if not plan.run.particles.nested:
+        return initial.sample(stream(seed, n, replica), n)
+    blocks = [initial.sample(nested(seed, replica, k), NESTED) for k in range(-(-n // NESTED))]
+    y, c = (np.concatenate(parts, axis=-1)[..., :n] for parts in zip(*blocks, strict=True))
+    return y, c
 
 
 def _inside(closure: Closure, n: int, replicas: range, left: Array) -> None:

@@ -7,7 +7,7 @@ a box of R^N, or the unit itself at the nodes of mu.
 
 from particles.closure import Closure
 from particles.descent import Descent, descend
-from particles.ensemble import chunks, stream
+from particles.ensemble import chunks, nested, stream
 from particles.linear import map_rows
 from particles.ridge import Ridge
 from particles.splines import Splines
@@ -28,6 +28,7 @@ __all__ = [
     "derivative_matrix",
     "descend",
     "map_rows",
+    "nested",
     "stream",
     "tangent_flow",
     "trig",

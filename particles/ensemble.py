@@ -13,6 +13,11 @@ def stream(seed: int, n: int, replica: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(n, replica))))
 
 
+def nested(seed: int, replica: int, block: int) -> np.random.Generator:
+    """The stream of one block of particles of a replica whose sizes are nested: the same blocks at every n."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(0, replica, block))))
+
+
 def chunks(n: int, replicas: int, start: int = 0, record: int = 1) -> Iterator[range]:
     """Split the replicas from `start` on into ranges of at most about CHUNK particles and RECORDED numbers.
 

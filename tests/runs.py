@@ -38,9 +38,10 @@ TINY: dict[str, Any] = {
 }
 
 
-def plan(name: str = "flat-fourier", **changes: Any) -> Plan:
-    """A plan made from a shipped run file with some keys changed."""
-    return Plan(runfile.parse(text(name, **changes)))
+def plan(name: str = "flat-fourier", *, nested: bool = False, **changes: Any) -> Plan:
+    """A plan made from a shipped run file with some keys changed; `nested` is a key of [particles] that none has."""
+    source = text(name, **changes)
+    return Plan(runfile.parse(source.replace("[particles]\n", "[particles]\nnested = true\n") if nested else source))
 
 
 def evidence(

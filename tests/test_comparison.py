@@ -233,6 +233,22 @@ def test_a_network_that_is_not_finite_any_more_stops_the_run(tmp_path: Path, mon
     assert run.status == "failed" and run.particles[16].committed == 40
 
 
+def test_nested_sizes_start_from_one_sequence_whatever_the_largest(tmp_path: Path) -> None:
+    from liouville import simulation
+
+    largest = runs.plan(**runs.TINY | {"sizes": [16, 32, 9000]}, nested=True)
+    smaller = runs.plan(**runs.TINY, nested=True)
+    y, c = simulation.sample(largest, 9000, 3)
+    for plan, n in ((largest, 16), (smaller, 64), (largest, 5000)):
+        first_y, first_c = simulation.sample(plan, n, 3)
+        np.testing.assert_array_equal(first_y, y[:, :n])
+        np.testing.assert_array_equal(first_c, c[:n])
+    assert not np.array_equal(y[:, :4096], y[:, 4096:8192])
+    assert not np.array_equal(simulation.sample(largest, 16, 4)[1], c[:16])
+    with pytest.raises(runfile.InputError, match="particles.nested: must be false for `liouville compare`"):
+        comparison.start(smaller.run, "compare", tmp_path / "n.h5")
+
+
 def test_kept_trajectories_are_those_of_replica_zero(tmp_path: Path) -> None:
     comparison.start(runfile.parse(runs.text(**runs.TINY | {"keep": 7})), "simulate", tmp_path / "k.h5")
     ensemble = lv.open(tmp_path / "k.h5").particles[32]
