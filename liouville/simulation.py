@@ -87,7 +87,7 @@ def simulate(
 
 
 def sample(plan: Plan, n: int, replica: int) -> tuple[Array, Array]:
-    """The start of a replica, y (N, n) and c (n,): of its own, or the first n of one sequence where sizes are nested."""
+    """The start of a replica, y (N, n) and c (n,): its own, or the first n of one sequence where sizes are nested."""
     assert plan.run.particles is not None
     seed, initial = plan.run.particles.seed, plan.problem.initial
     if not plan.run.particles.nested:

@@ -245,7 +245,7 @@ def test_nested_sizes_start_from_one_sequence_whatever_the_largest(tmp_path: Pat
         np.testing.assert_array_equal(first_c, c[:n])
     assert not np.array_equal(y[:, :4096], y[:, 4096:8192])
     assert not np.array_equal(simulation.sample(largest, 16, 4)[1], c[:16])
-    with pytest.raises(runfile.InputError, match="particles.nested: must be false for `liouville compare`"):
+    with pytest.raises(runfile.InputError, match=r"particles\.nested: must be false for `liouville compare`"):
         comparison.start(smaller.run, "compare", tmp_path / "n.h5")
 
 

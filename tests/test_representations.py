@@ -115,3 +115,24 @@ def test_quadrature_of_a_unit_from_python_is_refused() -> None:
     plan = Plan.of(problem, time={"final": 1.0, "snapshots": 3}, particles=particles)
     with pytest.raises(InputError, match="must not be 'quadrature' for a unit from Python"):
         plan.check()
+
+
+@pytest.mark.parametrize(
+    ("name", "potential"), [("linear", "mesh"), ("linear", "quadrature"), ("relu_plane", "quadrature")]
+)
+def test_homogeneous_units_conserve_c_squared_less_y_squared(name: str, potential: str) -> None:
+    """d/dt (c^2 - |y|^2)/2 = -c U + c y . grad U = 0 where phi(x, s y) = s phi(x, y), s > 0: to the step's error."""
+    problem = lv.Problem(**PROBLEMS[name])
+    closure = problem.mesh_closure if potential == "mesh" else problem.direct_closure
+    y, c = problem.initial.sample(np.random.default_rng(4), 40)
+    before = c**2 - np.sum(y**2, axis=0)
+    drifts = []
+    for steps in (20, 40, 80):
+        moved_y, moved_c = y[None].copy(), c[None].copy()
+        descend(closure, moved_y, moved_c, np.full(40, 1 / 40), 2.0 / steps, steps, RK4)
+        assert np.abs(moved_c[0] - c).max() > 0.1
+        drifts.append(np.abs(moved_c[0] ** 2 - np.sum(moved_y[0] ** 2, axis=0) - before).max())
+    print(drifts)
+    assert drifts[0] < 1e-4
+    smooth = name == "linear"  # a particle that passes a kink within a step has it at first order
+    assert drifts[2] < drifts[0] / (100 if smooth else 3)
