@@ -312,8 +312,11 @@ def _dot(v, w):
 
 
 @kernel
-def gather_features(work, i, features, mesh, values):
-    """psi and its first derivatives at particle i into values (4, M) (missing axes first); features : T', (L, M)."""
+def gather_features(work, i, features, mesh, values, some):
+    """psi at particle i, and the first derivatives of `some` of it, into values (4, M) (missing axes first).
+
+    features : T', (L, M).
+    """
     N = dimension(mesh)
     rows_a, rows_b = (8 if N > 2 else 1), (8 if N > 1 else 1)
     wa, wb, wj = _functions(work, VALUE)
@@ -326,13 +329,20 @@ def gather_features(work, i, features, mesh, values):
             for j in range(8):
                 w, d = wa[a, i] * wb[b, i] * wj[j, i], wa[a, i] * wb[b, i] * dj[j, i]
                 by_a, by_b = da[a, i] * wb[b, i] * wj[j, i], wa[a, i] * db[b, i] * wj[j, i]
-                _add_feature(features[at + j], w, by_a, by_b, d, values[0], values[1], values[2], values[3])
+                row = features[at + j]
+                _add_values(row, w, values[0])
+                _add_slopes(row[:some], by_a, by_b, d, values[1], values[2], values[3])
 
 
 @kernel
-def _add_feature(row, w, by_a, by_b, by_j, psi, psi_a, psi_b, psi_j):
+def _add_values(row, w, psi):
     for m in range(row.size):
         psi[m] += w * row[m]
+
+
+@kernel
+def _add_slopes(row, by_a, by_b, by_j, psi_a, psi_b, psi_j):
+    for m in range(row.size):
         psi_a[m] += by_a * row[m]
         psi_b[m] += by_b * row[m]
         psi_j[m] += by_j * row[m]

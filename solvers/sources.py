@@ -49,7 +49,7 @@ def _sources(y, c, J, features, tables, moving, h, A, B):
         for i in range(count):
             q = low + i
             if tables[0].shape[0] > 0:
-                gather_features(work, i, features, tables[0], values)
+                gather_features(work, i, features, tables[0], values, A.shape[1])
             else:
                 _modes(at[0, i], slopes[0], slopes[1])
                 _contract(features, slopes, values)
