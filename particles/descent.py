@@ -15,12 +15,11 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from particles import block, ridge, stencil
+from particles import block, passes
 from particles.closure import Closure
 from particles.contraction import padded, to_features, to_functions
 from particles.jit import kernel, parallel
 from particles.linear import map_rows
-from particles.ridge import Ridge
 from particles.splines import Splines, pieces
 from particles.tableaux import Tableau
 from particles.tiles import BLOCK, fill, read
@@ -33,8 +32,7 @@ LEAN = 2**18  # particles from which tiles do not stay in a cache
 LARGE = 2**15  # particles from which one replica is spread over all threads
 TOGETHER = 8  # replicas that share a look at the features, where these are many
 STORED = 2**22  # numbers of a given field's u held at once
-NOT_DIRECT = (np.empty((0, 4)), np.empty(0))
-SCRATCH = max(block.SCRATCH + block.ROWS * BLOCK, stencil.WORK, ridge.WORK)
+SCRATCH = passes.SCRATCH
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,7 @@ def descend(
         np.empty((replicas, steps // every + 1, *shape)) for shape in ((closure.dimension, keep), (keep,))
     )
     left = np.zeros(replicas)
-    direct = (closure.basis.table, closure.basis.series) if isinstance(closure.basis, Ridge) else NOT_DIRECT
-    tables = (*basis_tables(closure), *direct)
+    tables = passes.tables(closure)
     T, b = padded(closure.features), padded(closure.target)
     a, slopes = tableau.arrays
     chunk = max(CHUNK, L // 1024)
@@ -107,7 +104,7 @@ def descend(
         given: Array = np.empty((0, L))
         if field is not None:
             given = map_rows(closure.features.T, field[first * tableau.stages : last * tableau.stages])
-        run = (first * tableau.stages, last * tableau.stages, chunk, record)
+        run = (first * tableau.stages, last * tableau.stages, chunk, record, passes.rows(closure, lean))
         out = (coefficients, kept_y, kept_c, left)
         if spread:
             _one_by_one(y, c, weights, T, b, given, scheme, tables, run, lean, out)
@@ -125,13 +122,13 @@ def basis_tables(closure: Closure) -> tuple[Array, Array, Array, Array]:
 @parallel
 def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
     """Some replicas' whole run on one core, replicas over threads: no synchronisation at all."""
-    first, last, chunk, record = run
+    first, last, chunk, record, rows = run
     replicas, n = c.shape
     for group in prange((replicas + together - 1) // together):
         low = group * together
         count = min(together, replicas - low)
         blocks = (n + BLOCK - 1) // BLOCK
-        tiles = np.zeros((count, blocks, _rows(tables, y.shape[1]) * BLOCK))
+        tiles = np.zeros((count, blocks, rows * BLOCK))
         partial = np.empty(((blocks + chunk - 1) // chunk, T.shape[1]))
         moments, u, r = np.empty((count, T.shape[1])), np.empty((count, T.shape[1])), np.empty((count, T.shape[0]))
         scratch = np.empty(SCRATCH)
@@ -163,10 +160,10 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
 @parallel
 def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out):
     """One large replica after the other, its chunks over threads: the same sums in the same order."""
-    first, last, chunk, record = run
+    first, last, chunk, record, rows = run
     replicas, n = c.shape
     blocks = (n + BLOCK - 1) // BLOCK
-    tiles = np.zeros((blocks, (7 if lean else _rows(tables, y.shape[1])) * BLOCK))
+    tiles = np.zeros((blocks, rows * BLOCK))
     weight = w[0] if lean else 0.0  # of every particle, 0 where they are in the tiles
     parts = (blocks + chunk - 1) // chunk
     partial, left = np.empty((parts, T.shape[1])), np.empty(parts)
@@ -194,12 +191,6 @@ def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out):
 
 
 @kernel
-def _rows(tables, dimension):
-    """Rows of a tile."""
-    return block.ROWS if tables[0].shape[0] == 0 and tables[4].shape[0] == 0 else 4 + 3 * dimension
-
-
-@kernel
 def _residuals(r, b, coefficients, recorded):
     """The representation's coefficients where they go on record, and r = T m - b."""
     for m in range(coefficients.size):
@@ -215,7 +206,6 @@ def _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, table
     The stage before the first prepares its moments. Returns the largest distance from the box.
     """
     dt, a, b, _, moving = scheme
-    mesh, pieces, sin_series, cos_series, direct, exp_series = tables
     i = stage % b.size
     kept = 0.0 if i == 0 else 1.0
     stage = -1 if stage < first else i
@@ -223,26 +213,11 @@ def _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, table
     left = 0.0
     for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
         tile, size = tiles[at], min(BLOCK, n - at * BLOCK)
-        if direct.shape[0] > 0:
-            ridge.advance(
-                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, direct, exp_series, wanted, partial
-            )
-        elif weight != 0.0:
-            after = tiles[min(at + 1, tiles.shape[0] - 1)]
-            block.advance_lean(
-                tile, after, scratch, size, weight, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series,
-                cos_series, wanted, partial,
-            )  # fmt: skip
-        elif mesh.shape[0] == 0:
-            block.advance(
-                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, sin_series, cos_series, wanted,
-                partial,
-            )  # fmt: skip
-        else:
-            out = stencil.advance(
-                tile, scratch, size, u, stage, kept, dt * b[i], dt * a[i], moving, mesh, pieces, wanted, partial
-            )
-            left = max(left, out)
+        after = tiles[min(at + 1, tiles.shape[0] - 1)]
+        out = passes.advance(
+            tables, tile, after, scratch, size, weight, u, stage, kept, dt * b[i], dt * a[i], moving, wanted, partial
+        )
+        left = max(left, out)
     return left
 
 

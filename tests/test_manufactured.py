@@ -114,7 +114,7 @@ def test_the_source_is_what_the_equation_lacks() -> None:
 
 @pytest.mark.parametrize("scheme", [FiniteVolume, SemiLagrangian])
 def test_order_with_a_manufactured_source_is_four(scheme: Callable[..., Any]) -> None:
-    cells = (24, 32, 40, 48, 64)
+    cells = (24, 28, 32, 40, 48)
     found = [errors(scheme, n) for n in cells]
     for name, column in zip(("rho", "f_0"), zip(*found, strict=True), strict=True):
         p = order(cells, column)

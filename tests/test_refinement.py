@@ -23,7 +23,7 @@ AUTO = runs.TINY | {"cells": '"auto"'}
         ("flat-fourier", 1e-3),
         ("flat-fourier", 1e-4),
         ("flat-fourier", 1e-5),
-        ("von-mises", 1e-5),
+        pytest.param("von-mises", 1e-5, marks=pytest.mark.slow),
         ("relu-circle", 1e-4),
         ("linear-neuron", 1e-5),
         ("gaussian-mixture", 1e-4),  # its initial density jumps
