@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from solvers.frames import Frame, SolverError, check, threads_for
 from solvers.grid import Grid
-from solvers.march import NO_POTENTIAL, SUSPECT, Fixed, Work, march, stages, start
+from solvers.march import NO_POTENTIAL, SUSPECT, Fixed, Work, march, stages
 from solvers.potential import CHUNK, NO_SHARPENING, PRODUCT, layout, velocities
 from solvers.rows import LEFT, registers, rows_of, scratch
 from solvers.strong_stability import SSPRK54
@@ -117,7 +117,7 @@ class _State:
             residual=np.empty(M),
         )
         self.time, self.steps, self.dissipated, self.loss_increase = 0.0, 0, 0.0, 0.0
-        self.loss, self.dissipation = start(self.fixed, self.work)
+        _, _, _, self.loss, self.dissipation, _, _ = march(self.fixed, self.work, 0.0, 0.0, np.nan, np.nan, 0)
 
     @property
     def density(self) -> Array:

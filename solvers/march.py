@@ -76,20 +76,17 @@ def stages(scheme: ShuOsher) -> dict[str, NDArray[Any]]:
 
 
 @kernel
-def start(fixed, work):
-    """Loss and dissipation of the first register; fills moments, residual and velocities."""
-    row_moments(work.registers, fixed.rows, fixed.dc, work.moments)
-    return _measure(fixed, work)
-
-
-@kernel
 def march(fixed, work, time, end, loss, rate, most):
     """At most so many steps to `end`, as long as the CFL condition allows, dividing what is left evenly.
 
+    loss, rate : as the last call left them; at first, where loss is NaN, they are measured on the first register.
     Returns how it ended, the number of steps, then time, loss and its rate of decay, and what the loss dissipated and
     its largest increase in these steps.
     """
     dissipated, increase = 0.0, 0.0
+    if np.isnan(loss):
+        row_moments(work.registers, fixed.rows, fixed.dc, work.moments)
+        loss, rate = _measure(fixed, work)
     for step in range(most):
         left = end - time
         fastest = _rate(work.velocities, fixed.layout)
