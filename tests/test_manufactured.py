@@ -82,7 +82,7 @@ def errors(scheme: Callable[..., Any], n: int, **options: Any) -> tuple[float, f
     grid = flat_grid(n, n, RANGE)
     of = Averages(grid)
     method = scheme(grid, padded(grid.y, psi), FLAT.target, **options)
-    steps = n * n // 16
+    steps = n * n // 4  # four times fewer, and f_0 has the error of the splitting
     dt = TIME / steps
     rho, source = of(0.0)
     for k in range(steps):
@@ -114,7 +114,7 @@ def test_the_source_is_what_the_equation_lacks() -> None:
 
 @pytest.mark.parametrize("scheme", [FiniteVolume, SemiLagrangian])
 def test_order_with_a_manufactured_source_is_four(scheme: Callable[..., Any]) -> None:
-    cells = (24, 28, 32, 40, 48)
+    cells = (20, 24, 28, 32, 40)
     found = [errors(scheme, n) for n in cells]
     for name, column in zip(("rho", "f_0"), zip(*found, strict=True), strict=True):
         p = order(cells, column)
