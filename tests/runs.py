@@ -14,7 +14,12 @@ from solvers.sources import sources
 
 def text(name: str = "flat-fourier", **changes: Any) -> str:
     """A shipped run file with some keys changed, each `key=value` in TOML."""
-    lines = runfile.text(name)[0].splitlines()
+    return changed(runfile.text(name)[0], **changes)
+
+
+def changed(source: str, **changes: Any) -> str:
+    """The same of any run file with one key a line."""
+    lines = source.splitlines()
     for key, value in changes.items():
         found = [i for i, line in enumerate(lines) if line.startswith(f"{key} =")]
         assert len(found) == 1, key
@@ -22,6 +27,23 @@ def text(name: str = "flat-fourier", **changes: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
+SPACE = """
+[problem]
+name = "space"
+unit = { kind = "tanh", inputs = 2 }
+target = { kind = "teacher", neurons = [{ c = 0.8, y = [2.0, 0.5, 0.3] }, { c = -0.5, y = [1.5, -1.0, 0.2] }] }
+initial = { y = { kind = "normal", std = 0.7 }, c = { kind = "bump", std = 1.0 } }
+measure = { kind = "uniform", low = -1.0, high = 1.0, nodes = 8 }
+[time]
+final = 2.0
+snapshots = 9
+[solver]
+cells = [48, 48, 48, 32]
+tolerance = 1e-2
+[particles]
+sizes = [16, 32, 64]
+replicas = [200, 100, 60]
+"""  # two inputs and a bias: a grid of four axes
 SMALL: dict[str, Any] = {
     "final": 3.0,
     "snapshots": 7,

@@ -15,7 +15,7 @@ import xarray
 from numpy.testing import assert_allclose
 
 import liouville as lv
-from liouville import comparison, runfile, storage
+from liouville import comparison, runfile, simulation, storage
 
 TEXT = runs.text(**runs.TINY)
 
@@ -152,13 +152,27 @@ def test_an_interrupted_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path
     assert same(whole, cut) == []
 
 
-def test_added_replicas_are_those_of_one_run(tmp_path: Path) -> None:
-    """Every dataset equal, the verdicts and the kept trajectories too."""
+def test_added_replicas_are_those_of_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every dataset equal, the verdicts and the kept trajectories too; also if interrupted and resumed meanwhile."""
     few = runs.TINY | {"replicas": [24, 16, 8], "keep": 2}
     comparison.start(runfile.parse(runs.text(**few)), "compare", tmp_path / "few.h5")
     comparison.start(runfile.parse(runs.text(**few | {"replicas": [40, 32, 24]})), "compare", tmp_path / "all.h5")
     comparison.add(tmp_path / "few.h5", [8])
-    comparison.add(tmp_path / "few.h5", [8, 8, 8])
+    right = simulation.simulate
+
+    def interrupted(plan, known, operator, n, *rest, **options):  # type: ignore[no-untyped-def]
+        if n == 32:
+            raise KeyboardInterrupt
+        yield from right(plan, known, operator, n, *rest, **options)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(simulation, "simulate", interrupted)
+        comparison.add(tmp_path / "few.h5", [8, 8, 8])
+    assert lv.open(tmp_path / "few.h5").status == "interrupted"
+    assert lv.open(tmp_path / "few.h5").particles[32].committed == 24
+    with pytest.raises(storage.FileProblem, match="is not completed; `liouville resume` goes on with it first"):
+        comparison.add(tmp_path / "few.h5", [8])
+    comparison.resume(tmp_path / "few.h5")
     assert lv.open(tmp_path / "few.h5").status == "completed"
     assert same(tmp_path / "few.h5", tmp_path / "all.h5") == []
     assert lv.open(tmp_path / "few.h5").attributes["runfile"] == lv.open(tmp_path / "all.h5").attributes["runfile"]
@@ -234,7 +248,6 @@ def test_a_network_that_is_not_finite_any_more_stops_the_run(tmp_path: Path, mon
 
 
 def test_nested_sizes_start_from_one_sequence_whatever_the_largest(tmp_path: Path) -> None:
-    from liouville import simulation
 
     largest = runs.plan(**runs.TINY | {"sizes": [16, 32, 9000]}, nested=True)
     smaller = runs.plan(**runs.TINY, nested=True)

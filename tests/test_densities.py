@@ -5,6 +5,7 @@ import pytest
 from scipy import integrate, special, stats
 
 from liouville.densities import BetaY, BumpC, Density, FourierSeries, Initial, NormalC, NormalY, UniformY, VonMisesY
+from liouville.densities.normal import normal_nodes
 from liouville.problem import Problem
 from particles import stream
 from solvers.grid import Axis, Grid, circle
@@ -128,6 +129,16 @@ def test_nodes_integrate_moments(name: str) -> None:
     assert p @ c**2 == pytest.approx(centre**2 + centre2 + law.c.std**2, rel=1e-12)
     at, q = law.moment_nodes(40 if len(law.laws) < 3 else 28)
     assert q @ np.cos(at[0]) == pytest.approx(p @ (c * np.cos(y[0])), rel=1e-11, abs=1e-13)
+
+
+@pytest.mark.parametrize(("count", "error"), [(12, 3e-7), (16, 3e-10), (20, 3e-13), (24, 5e-16)])
+def test_few_nodes_integrate_the_normal_law_and_fewer_than_gauss_legendre(count: int, error: float) -> None:
+    """E cos u = e^(-1/2); Gauss-Legendre on [-8, 8] errs by more with half as many nodes again."""
+    u, w = normal_nodes(count)
+    assert abs(w @ np.cos(u) - np.exp(-0.5)) <= error
+    v, q = special.roots_legendre(3 * count // 2)
+    q = q * np.exp(-((8 * v) ** 2) / 2)
+    assert count == 24 or abs(q @ np.cos(8 * v) / q.sum() - np.exp(-0.5)) > error
 
 
 @pytest.mark.parametrize("name", LAWS)

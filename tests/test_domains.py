@@ -7,23 +7,6 @@ import runs
 import liouville as lv
 from liouville import comparison, plots, runfile
 
-SPACE = """
-[problem]
-name = "space"
-unit = { kind = "tanh", inputs = 2 }
-target = { kind = "teacher", neurons = [{ c = 0.8, y = [1.0, 0.5, 0.3] }] }
-initial = { y = { kind = "normal", std = 0.5 }, c = { kind = "bump", std = 1.0 } }
-measure = { kind = "uniform", low = -1.0, high = 1.0, nodes = 3 }
-[time]
-final = 0.5
-snapshots = 3
-[solver]
-cells = [32, 32, 32, 32]
-tolerance = 1e-2
-[particles]
-sizes = [16, 32, 64]
-replicas = [200, 100, 60]
-"""
 ENSEMBLES = runs.TINY | {"sizes": [32, 64, 128], "replicas": [400, 300, 200]}
 TEXTS = {
     "line": runs.text("linear-neuron", **ENSEMBLES | {"cells": [96, 64]}),
@@ -33,7 +16,12 @@ TEXTS = {
         "target": "{ kind = \"gaussians\", weights = [1.0], means = [0.0], stds = [1.0] }",
     }),
     "plane": runs.text("tanh-plane", **ENSEMBLES | {"cells": [40, 40, 32], "snapshots": 3, "final": 0.5}),
-    "space": SPACE,
+    "space": runs.changed(
+        runs.SPACE,
+        initial='{ y = { kind = "normal", std = 0.5 }, c = { kind = "bump", std = 1.0 } }',
+        measure='{ kind = "uniform", low = -1.0, high = 1.0, nodes = 3 }',
+        final=0.5, snapshots=3, cells=[32, 32, 32, 32],
+    ),
 }  # fmt: skip
 
 

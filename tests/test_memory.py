@@ -10,26 +10,11 @@ import runs
 
 import liouville as lv
 
-SPACE = """
-[problem]
-name = "space"
-unit = { kind = "tanh", inputs = 2 }
-target = { kind = "teacher", neurons = [{ c = 0.8, y = [2.0, 0.5, 0.3] }, { c = -0.5, y = [1.5, -1.0, 0.2] }] }
-initial = { y = { kind = "normal", std = 0.7 }, c = { kind = "bump", std = 1.0 } }
-measure = { kind = "uniform", low = -1.0, high = 1.0, nodes = 8 }
-[time]
-final = 2.0
-snapshots = 9
-[solver]
-cells = [48, 48, 48, 32]
-tolerance = 1e-2
-"""
-
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "gigabytes"),
-    [(SPACE, 2.0), (runs.text("tanh-plane", cells=[128, 128, 128]), 1.0)],
+    [(runs.SPACE, 2.0), (runs.text("tanh-plane", cells=[128, 128, 128]), 1.0)],
     ids=["48x48x48x32", "128x128x128"],
 )
 def test_large_grids_fit_into_little_memory(text: str, gigabytes: float, tmp_path: Path) -> None:
