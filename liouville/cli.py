@@ -1,5 +1,6 @@
 """The command line. Results go to standard output, everything else to standard error; no user sees a traceback."""
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,8 +37,24 @@ Force = Annotated[bool, typer.Option("--force", help="overwrite an existing file
 
 
 def main() -> None:
-    """Entry point: run the command and exit with its status."""
-    sys.exit(run(sys.argv[1:]))
+    """Entry point: run the command and exit with its status; of the ranks of an MPI run, only the first has a user."""
+    try:
+        require_neighbours()
+        from particles import team
+
+        ranks = team()
+    except ImportError as error:
+        sys.exit(_complain(str(error), UNUSABLE))
+    if not ranks.leads:
+        from liouville import comparison
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 is told, and sees to the others
+        comparison.assist()
+        sys.exit(FINE)
+    status = run(sys.argv[1:])
+    sys.stdout.flush()
+    ranks.leave(status)
+    sys.exit(status)
 
 
 def run(arguments: list[str]) -> int:

@@ -4,7 +4,8 @@ Everything is written as it comes. A run that goes on after an interruption comp
 (seconds, and the same bits) and the replicas that are missing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numba
@@ -23,6 +24,7 @@ from liouville.runfile import RunFile, dump, parse
 from liouville.running import accounted
 from liouville.storage import FileProblem, Group, Writer, attributes, open_result
 from liouville.verdicts import Verdict
+from particles import team
 from solvers.fluctuations import Fluctuations
 from solvers.frames import Frame
 from solvers.linear import one_blas_thread
@@ -30,6 +32,15 @@ from solvers.linear import one_blas_thread
 Array = NDArray[np.floating]
 
 COMMANDS = ("compare", "solve", "simulate")
+
+
+@dataclass(frozen=True)
+class Work:
+    """Replicas done, ..., replicas - 1 of one size, which are still to be simulated."""
+
+    n: int
+    replicas: int
+    done: int
 
 
 def start(
@@ -133,14 +144,16 @@ def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages
             stages.warn(message)
     with stages.stage("fluctuation theory", 1):
         theory = mean_field.fluctuation_theory(plan, known)
-        covariance = judgement.at_snapshots(plan, theory)
-        _write_fluctuations(plan, theory, covariance, writer)
-    f0 = solved.coefficients if solved else known.characteristics.coefficients
-    operator = simulation.PathOperator.build(plan, known, theory)
+        covariance = judgement.at_snapshots(plan, known, theory)
+        _write_fluctuations(plan, known, theory, covariance, writer)
+    f0 = solved.coefficients + known.shift if solved else known.stepped
+    operator = simulation.PathOperator.build(known, theory)
+    work = [Work(n, count, writer.committed(schema.size_name(n))) for n, count in sizes.items()]
+    team().tell((plan.run, known, operator, work))
     ensembles = []
-    for n, replicas in sizes.items():
-        with stages.stage(f"particles, n = {n}", replicas) as advance:
-            ensembles.append(_simulate(plan, known, operator, f0, n, replicas, writer, advance))
+    for part in work:
+        with stages.stage(f"particles, n = {part.n}", part.replicas) as advance:
+            ensembles.append(_simulate(plan, known, operator, f0, part, writer, advance))
         writer.sync()
     extra = [schema.hypotheses(hypotheses(plan, theory))]
     verdicts: list[Verdict] = []
@@ -151,6 +164,25 @@ def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages
     with stages.stage("writing", 1):
         writer.complete(extra)
     return verdicts
+
+
+def assist() -> None:
+    """What the ranks do that do not lead: their part of every simulation that rank 0 tells of, to the last."""
+    while (told := team().told()) is not None:
+        run, known, operator, work = told
+        plan = Plan(run)
+        with one_blas_thread():
+            for part in work:
+                for _ in _replicas(plan, known, operator, part):
+                    pass
+
+
+def _replicas(
+    plan: Plan, known: Reference, operator: simulation.PathOperator, part: Work
+) -> Iterator[simulation.Replicas]:
+    assert plan.run.particles is not None
+    keep = max(1, plan.run.particles.keep)
+    return simulation.simulate(plan, known, operator, part.n, part.replicas, part.done, keep=keep, team=team())
 
 
 def _append(writer: Writer, group: str, start: int, **arrays: Array) -> None:
@@ -168,22 +200,23 @@ def _write_characteristics(plan: Plan, known: Reference, writer: Writer) -> None
         "/characteristics",
         0,
         f=problem.values(solved.coefficients),
+        f_stepped=problem.values(known.stepped),
         loss=problem.loss(solved.coefficients),
         error_estimate=solved.error,
     )
 
 
-def _write_fluctuations(plan: Plan, theory: Fluctuations, covariance: Array, writer: Writer) -> None:
-    basis, stride = plan.problem.basis, plan.substeps // plan.every
+def _write_fluctuations(plan: Plan, known: Reference, theory: Fluctuations, covariance: Array, writer: Writer) -> None:
+    basis, rows = plan.problem.basis, known.steps.rows
     _append(
         writer,
         "/fluctuations",
         0,
         covariance=basis @ covariance @ basis.T,
-        trace=theory.trace[::stride],
-        trace_error=theory.trace_error[::stride],
-        two_time_trace=np.einsum("siti->st", theory.covariance[::stride, :, ::stride]),
-        gap=np.linalg.eigvalsh(theory.kernel_diagonal[::stride])[:, 0],
+        trace=theory.trace[rows],
+        trace_error=theory.trace_error[rows],
+        two_time_trace=np.einsum("siti->st", theory.covariance[rows][:, :, rows]),
+        gap=np.linalg.eigvalsh(theory.kernel_diagonal[rows])[:, 0],
     )
 
 
@@ -234,19 +267,17 @@ def _simulate(
     known: Reference,
     operator: simulation.PathOperator,
     f0: Array,
-    n: int,
-    replicas: int,
+    part: Work,
     writer: Writer,
     advance: Advance,
 ) -> Ensemble:
     """One ensemble, some replicas at a time into the file."""
-    problem, group = plan.problem, schema.size_name(n)
+    problem, group, done = plan.problem, schema.size_name(part.n), part.done
     assert plan.run.particles is not None
     keep = plan.run.particles.keep
-    done = writer.committed(group)
     parts = [_stored(plan, writer, group, done)] if done else []
     advance(done)
-    for some in simulation.simulate(plan, known, operator, n, replicas, done, keep=max(1, keep)):
+    for some in _replicas(plan, known, operator, part):
         if keep and done == 0 and not parts:
             for name, trajectories in zip(schema.components(plan), np.moveaxis(some.y[0], 1, 0), strict=True):
                 writer.set(group, name, trajectories)
@@ -267,7 +298,7 @@ def _simulate(
         )
         parts.append((plan.recover(f), plan.recover(path), y, c))
         advance(len(f))
-    return Ensemble(n, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    return Ensemble(part.n, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _stored(plan: Plan, writer: Writer, group: str, count: int) -> tuple[Array, Array, Array, Array]:

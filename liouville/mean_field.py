@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from liouville.errors import InputError
 from liouville.plan import Plan
+from liouville.steps import Steps
+from particles import EULER
 from solvers import characteristics, fluctuations
 from solvers.characteristics import Characteristics, Extent, MeanField
 from solvers.finite_volume import FiniteVolume
@@ -28,11 +30,25 @@ COARSER = (4, 2)  # the grids, so many times coarser, that the error estimate ne
 
 @dataclass(frozen=True)
 class Reference:
-    """f_0 by characteristics, and the mean field with the step of the simulation and with half of it."""
+    """f_0 by characteristics, and the mean field with the steps of the simulation and with half of them.
+
+    half_step : None for Euler's scheme, whose own theory there is.
+    """
 
     characteristics: Characteristics
+    steps: Steps
     mean_field: MeanField
-    half_step: MeanField
+    half_step: MeanField | None
+
+    @property
+    def stepped(self) -> Array:
+        """f_0 at the snapshots as the simulation's integrator has it, (S, M)."""
+        return self.mean_field.coefficients[self.steps.snapshots]
+
+    @property
+    def shift(self) -> Array:
+        """What the integrator adds to f_0, (S, M): small for all but Euler's."""
+        return self.stepped - self.characteristics.coefficients
 
 
 def reference(plan: Plan) -> Reference:
@@ -42,18 +58,18 @@ def reference(plan: Plan) -> Reference:
         problem.closure, nodes, plan.run.time.final, plan.intervals, plan.run.solver.tolerance / 1000
     )
     points = nodes(solved.Ny, solved.Nc)
-    steps = plan.intervals * plan.substeps
-    return Reference(
-        solved,
-        characteristics.mean_field(problem.closure, points, plan.dt, steps),
-        characteristics.mean_field(problem.closure, points, plan.dt / 2, 2 * steps),
-    )
+    steps = Steps.of(plan)
+
+    def carried(steps: Steps) -> MeanField:
+        return characteristics.mean_field(problem.closure, points, steps.lengths, steps.lengths.size, steps.tableau)
+
+    return Reference(solved, steps, carried(steps), None if steps.tableau is EULER else carried(steps.halved))
 
 
 def fluctuation_theory(plan: Plan, known: Reference) -> Fluctuations:
     """C for all pairs of times, and the operator R of every replica's path."""
     return fluctuations.solve(
-        plan.problem.closure, plan.problem.initial.nodes, known.mean_field, known.half_step, plan.every
+        plan.problem.closure, plan.problem.initial.nodes, known.mean_field, known.half_step, known.steps.grid
     )
 
 

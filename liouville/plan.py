@@ -80,10 +80,17 @@ class Plan:
 
     @property
     def every(self) -> int:
-        """Simulation steps to a step of the Volterra grid: the least for which its system is affordable."""
+        """Equal steps to a step of the Volterra grid: the least for which its system is affordable; all of Euler's."""
+        if self.run.particles and self.run.particles.integrator == "euler":
+            return 1
         divisors = [every for every in range(1, self.substeps + 1) if self.substeps % every == 0]
         affordable = [every for every in divisors if self._unknowns(every) <= VOLTERRA]
         return min(affordable, default=self.substeps)
+
+    @property
+    def affordable_times(self) -> int:
+        """Times of a Volterra system that is affordable."""
+        return VOLTERRA // min(RESPONDING, self.problem.rank)
 
     def _unknowns(self, every: int) -> int:
         """T M' of the Volterra system on every `every`-th step."""
@@ -102,8 +109,14 @@ class Plan:
         particles = self.run.particles
         if particles is not None and particles.potential == "quadrature" and problem.direct_closure is None:
             raise InputError("particles.potential: must not be 'quadrature' for a unit from Python: it is not compiled")
+        rank = min(RESPONDING, self.problem.rank)
+        euler = particles is not None and particles.integrator == "euler"
+        if euler and self._unknowns(1) > MOST_UNKNOWNS:
+            raise InputError(
+                f"particles.step: must be so long that euler takes at most {MOST_UNKNOWNS // rank - 1} steps, "
+                f"not {self.intervals * self.substeps}, for a unit of rank {rank} or more"
+            )
         if self._unknowns(self.substeps) > MOST_UNKNOWNS:
-            rank = min(RESPONDING, self.problem.rank)
             raise InputError(
                 f"time.snapshots: must be at most {MOST_UNKNOWNS // rank} for a unit of rank {rank} or more"
             )

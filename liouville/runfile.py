@@ -87,11 +87,17 @@ class SolverTable(Model):
 
 
 class ParticlesTable(Model):
-    """[particles]."""
+    """[particles].
+
+    integrator : "euler" is gradient descent itself; "adaptive" Kutta's scheme of order 4 with an embedded one of order
+        3, whose steps begin with `step` and are so long that each errs by `tolerance` (1e-6).
+    """
 
     sizes: Annotated[tuple[Annotated[int, Field(ge=1, le=10**8)], ...], Field(min_length=1)]
     replicas: Annotated[tuple[Annotated[int, Field(ge=2, le=10**7)], ...], Field(min_length=1)]
     step: Positive = 0.05
+    integrator: Literal["rk4", "euler", "adaptive"] = "rk4"
+    tolerance: Annotated[Positive, Field(ge=1e-12, le=0.1)] | None = None
     potential: Literal["auto", "fourier", "mesh", "quadrature"] = "auto"
     keep: Annotated[int, Field(ge=0)] = 0
     nested: bool = False
@@ -105,6 +111,8 @@ class ParticlesTable(Model):
             raise ValueError("sizes must differ from each other")
         if self.keep > min(self.sizes):
             raise ValueError(f"keep must be at most the smallest of sizes, {min(self.sizes)}")
+        if self.tolerance is not None and self.integrator != "adaptive":
+            raise Misfit("tolerance", "must be left out unless integrator = 'adaptive'")
         return self
 
 

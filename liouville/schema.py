@@ -127,6 +127,7 @@ def characteristics(plan: Plan) -> Group:
             Variable("f", ("time", "x"), "representation", "f_0(x)"),
             Variable("loss", ("time",), "loss", "l = <f_0 - f, f_0 - f>/2  (3)"),
             Variable("error_estimate", ("time",), "estimated error of f_0", "norm in L^2(mu)"),
+            Variable("f_stepped", ("time", "x"), "f_0 as the particles' integrator and its steps have it"),
             *_measure(plan),
         ),
     )

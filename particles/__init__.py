@@ -9,6 +9,7 @@ from particles.closure import Closure
 from particles.descent import Descent, descend
 from particles.ensemble import chunks, nested, stream
 from particles.linear import map_rows
+from particles.ranks import Team, team
 from particles.ridge import Ridge
 from particles.splines import Splines
 from particles.tableaux import EULER, RK4, Tableau
@@ -23,6 +24,7 @@ __all__ = [
     "Ridge",
     "Splines",
     "Tableau",
+    "Team",
     "Trigonometric",
     "chunks",
     "derivative_matrix",
@@ -31,6 +33,7 @@ __all__ = [
     "nested",
     "stream",
     "tangent_flow",
+    "team",
     "trig",
     "trig_derivative",
 ]

@@ -8,6 +8,7 @@ with the features T and the target b for the unit, the target and the measure. A
 unequal weights give the characteristics of (12): one kernel serves all three.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numba
@@ -28,8 +29,9 @@ from particles.trigonometric import Trigonometric
 Array = NDArray[np.floating]
 
 CHUNK = 16  # blocks whose moments are summed together, whatever the threads, or more where the moments are many
+PARTS = 512  # chunks of a replica at most: of so many sums those of several ranks are put together
 LEAN = 2**18  # particles from which tiles do not stay in a cache
-LARGE = 2**15  # particles from which one replica is spread over all threads
+LARGE = 2**16  # particles from which one replica is spread over all threads
 TOGETHER = 8  # replicas that share a look at the features, where these are many
 STORED = 2**22  # numbers of a given field's u held at once
 SCRATCH = passes.SCRATCH
@@ -39,9 +41,8 @@ SCRATCH = passes.SCRATCH
 class Descent:
     """What an ensemble of R replicas leaves behind.
 
-    coefficients : (R, steps * stages // record + 1, M), int c psi drho at every `record`-th stage, the start included.
-    y, c : (R, steps // every + 1, N, keep) and (R, steps // every + 1, keep), the first `keep` particles of each
-        replica at every `every`-th step.
+    coefficients : (R, recorded stages, M), int c psi drho, by default at every stage, the start included.
+    y, c : (R, kept steps, N, keep) and (R, kept steps, keep), the first `keep` particles of each replica.
     left : (R,), the largest distance of a particle from the basis's box at any stage, inf where one was not a number; 0
         where the basis has no box.
     """
@@ -52,25 +53,56 @@ class Descent:
     left: Array
 
 
+@dataclass(frozen=True)
+class Share:
+    """One rank's part of the particles of a run that several ranks carry together.
+
+    n : particles of all ranks.  parts : this rank's of the `chunks_of` n.
+    collect : fills in the rows of the other ranks in a (parts, L) array that has this rank's.
+    """
+
+    n: int
+    parts: range
+    collect: Callable[[Array], None]
+
+
+def chunks_of(n: int, L: int) -> tuple[int, int]:
+    """Blocks in a chunk of n particles, and the number of chunks: fixed by n and the basis alone."""
+    blocks = -(-n // BLOCK)
+    chunk = max(CHUNK, L // 1024, -(-blocks // PARTS))
+    return chunk, -(-blocks // chunk)
+
+
+def particles_of(n: int, L: int, rank: int, ranks: int) -> tuple[range, range]:
+    """The chunks that a rank has of n particles, and the particles in them."""
+    chunk, count = chunks_of(n, L)
+    parts = range(rank * count // ranks, (rank + 1) * count // ranks)
+    return parts, range(min(n, parts.start * chunk * BLOCK), min(n, parts.stop * chunk * BLOCK))
+
+
 def descend(
     closure: Closure,
     y: Array,
     c: Array,
     weights: Array,
-    dt: float,
+    dt: float | Array,
     steps: int,
     tableau: Tableau,
     *,
     field: Array | None = None,
-    record: int = 1,
-    every: int = 1,
+    record: NDArray[np.integer] | int = 1,
+    every: NDArray[np.integer] | int = 1,
     keep: int = 0,
+    share: Share | None = None,
 ) -> Descent:
-    """Move R replicas of n particles by (9) over `steps` steps of length dt.
+    """Move R replicas of n particles by (9) over `steps` steps of length dt, or of the lengths dt (steps,).
 
     y, c : (R, N, n) and (R, n), C-contiguous, overwritten with the final positions.  weights : (n,), summing to 1.
     field : residuals r at every stage, (steps * stages, M), that move the particles in place of their own.
-    The result has the same bits for every number of threads and however replicas are put together.
+    record, every : stages whose coefficients are recorded and steps after which particles are kept, in ascending order
+        from 0 on; a number stands for all its multiples.
+    share : where other ranks have the rest of the particles, of which y, c and weights are this rank's.
+    The result has the same bits for every number of threads and ranks and however replicas are put together.
 
     Raises ValueError where the shapes do not fit.
     """
@@ -84,18 +116,17 @@ def descend(
         raise ValueError(f"at least 3 functions ({L}) and keep <= n ({keep}) are needed")
     if field is not None and field.shape != (steps * tableau.stages, M):
         raise ValueError(f"field {field.shape} is not ({steps * tableau.stages}, {M})")
-    coefficients = np.empty((replicas, steps * tableau.stages // record + 1, M))
-    kept_y, kept_c = (
-        np.empty((replicas, steps // every + 1, *shape)) for shape in ((closure.dimension, keep), (keep,))
-    )
+    recorded, kept = rows_of(record, steps * tableau.stages), rows_of(every, steps)
+    coefficients = np.empty((replicas, recorded.max() + 1, M))
+    kept_y, kept_c = (np.empty((replicas, kept.max() + 1, *shape)) for shape in ((closure.dimension, keep), (keep,)))
     left = np.zeros(replicas)
     tables = passes.tables(closure)
     T, b = padded(closure.features), padded(closure.target)
     a, slopes = tableau.arrays
-    chunk = max(CHUNK, L // 1024)
-    spread = n >= LARGE or (replicas < numba.get_num_threads() and n >= 2 * chunk * BLOCK)
+    chunk, parts = chunks_of(share.n if share else n, L)
+    spread = share is not None or n >= LARGE or (replicas < numba.get_num_threads() and parts >= 2)
     together = min(TOGETHER, max(1, replicas // (4 * numba.get_num_threads()))) if M * L > 4096 else 1
-    scheme = (dt, a, slopes, every, 1.0 if closure.moving else 0.0)
+    scheme = (np.broadcast_to(dt, steps).astype(float), a, slopes, 1.0 if closure.moving else 0.0)
     lean = spread and n >= LEAN and isinstance(closure.basis, Trigonometric) and bool(np.all(weights == weights[0]))
     # a given field's u takes (steps, L) numbers: so many steps at once
     span = max(1, steps if field is None else STORED // (L * tableau.stages))
@@ -104,13 +135,22 @@ def descend(
         given: Array = np.empty((0, L))
         if field is not None:
             given = map_rows(closure.features.T, field[first * tableau.stages : last * tableau.stages])
-        run = (first * tableau.stages, last * tableau.stages, chunk, record, passes.rows(closure, lean))
+        run = (first * tableau.stages, last * tableau.stages, chunk, recorded, kept, passes.rows(closure, lean))
         out = (coefficients, kept_y, kept_c, left)
         if spread:
-            _one_by_one(y, c, weights, T, b, given, scheme, tables, run, lean, out)
+            alone = Share(n, range(parts), lambda partial: None)
+            _one_by_one(y, c, weights, T, b, given, scheme, tables, run, lean, out, share or alone)
         else:
             _ensemble(y, c, weights, T, b, given, scheme, tables, run, together, out)
     return Descent(coefficients, kept_y, kept_c, left)
+
+
+def rows_of(wanted: NDArray[np.integer] | int, count: int) -> NDArray[np.integer]:
+    """The row in which each of 0, ..., count goes on record, -1 for those that do not."""
+    marks = np.arange(0, count + 1, wanted) if isinstance(wanted, int) else wanted
+    rows = np.full(count + 1, -1)
+    rows[marks] = np.arange(len(marks))
+    return rows
 
 
 def basis_tables(closure: Closure) -> tuple[Array, Array, Array, Array]:
@@ -122,7 +162,7 @@ def basis_tables(closure: Closure) -> tuple[Array, Array, Array, Array]:
 @parallel
 def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
     """Some replicas' whole run on one core, replicas over threads: no synchronisation at all."""
-    first, last, chunk, record, rows = run
+    first, last, chunk, record, kept, rows = run
     replicas, n = c.shape
     for group in prange((replicas + together - 1) // together):
         low = group * together
@@ -135,8 +175,8 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
         for k in range(count):
             fill(tiles[k], y[low + k], c[low + k], w)
         for stage in range(first - 1, last):
-            recorded = (stage + 1) % record == 0
-            wanted = recorded or given.shape[0] == 0
+            row = record[stage + 1]
+            wanted = row >= 0 or given.shape[0] == 0
             if stage >= first and given.shape[0] == 0:
                 to_functions(T, r, u)
             for k in range(count):
@@ -148,54 +188,64 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
                     out[3][low + k] = max(out[3][low + k], left)
                 if wanted:
                     _fold(partial, moments[k])
-                _keep(tiles[k], stage, scheme, out[1][low + k], out[2][low + k])
+                _keep(tiles[k], stage, scheme, kept, out[1][low + k], out[2][low + k])
             if wanted:
                 to_features(T, moments, r)
                 for k in range(count):
-                    _residuals(r[k], b, out[0][low + k, (stage + 1) // record], recorded)
+                    _residuals(r[k], b, out[0][low + k], row)
         for k in range(count):
             read(tiles[k], y[low + k], c[low + k])
 
 
-@parallel
-def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out):
-    """One large replica after the other, its chunks over threads: the same sums in the same order."""
-    first, last, chunk, record, rows = run
+def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out, share):
+    """One large replica after the other, its chunks over threads and ranks: the same sums in the same order."""
+    first, last, chunk, record, kept, rows = run
     replicas, n = c.shape
-    blocks = (n + BLOCK - 1) // BLOCK
-    tiles = np.zeros((blocks, rows * BLOCK))
+    tiles = np.zeros((-(-n // BLOCK), rows * BLOCK))
     weight = w[0] if lean else 0.0  # of every particle, 0 where they are in the tiles
-    parts = (blocks + chunk - 1) // chunk
-    partial, left = np.empty((parts, T.shape[1])), np.empty(parts)
+    own = slice(share.parts.start, share.parts.stop)
+    partial, left = np.empty((chunks_of(share.n, T.shape[1])[1], T.shape[1])), np.zeros(len(share.parts))
     moments, u, r = np.empty((1, T.shape[1])), np.empty((1, T.shape[1])), np.empty((1, T.shape[0]))
     for k in range(replicas):
         fill(tiles, y[k], c[k], w)
         for stage in range(first - 1, last):
-            recorded = (stage + 1) % record == 0
-            wanted = recorded or given.shape[0] == 0
-            if stage >= first and given.shape[0] == 0:
-                to_functions(T, r, u)
+            row = record[stage + 1]
+            wanted = bool(row >= 0 or given.shape[0] == 0)
             at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[0]
-            for part in prange(parts):
-                scratch = np.empty(SCRATCH)
-                left[part] = _stage(
-                    tiles, part, chunk, n, weight, at, stage, first, wanted, scheme, tables, scratch, partial[part]
-                )
-            out[3][k] = max(out[3][k], left.max())
-            _keep(tiles, stage, scheme, out[1][k], out[2][k])
+            _pass(tiles, chunk, n, weight, at, stage, first, wanted, scheme, tables, partial[own], left)
+            _keep(tiles, stage, scheme, kept, out[1][k], out[2][k])
             if wanted:
-                _fold(partial, moments[0])
-                to_features(T, moments, r)
-                _residuals(r[0], b, out[0][k, (stage + 1) // record], recorded)
+                share.collect(partial)
+                _close(partial, T, b, moments, r, u, out[0][k], row)
+        out[3][k] = max(out[3][k], left.max(initial=0.0))
+        left[:] = 0.0
         read(tiles, y[k], c[k])
 
 
+@parallel
+def _pass(tiles, chunk, n, weight, u, stage, first, wanted, scheme, tables, partial, left):
+    """One stage of all chunks."""
+    for part in prange(partial.shape[0]):
+        scratch = np.empty(SCRATCH)
+        out = _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, tables, scratch, partial[part])
+        left[part] = max(left[part], out)
+
+
 @kernel
-def _residuals(r, b, coefficients, recorded):
-    """The representation's coefficients where they go on record, and r = T m - b."""
-    for m in range(coefficients.size):
-        if recorded:
-            coefficients[m] = r[m]
+def _close(partial, T, b, moments, r, u, coefficients, row):
+    """What moves the particles next, from the chunks' moments."""
+    _fold(partial, moments[0])
+    to_features(T, moments, r)
+    _residuals(r[0], b, coefficients, row)
+    to_functions(T, r, u)
+
+
+@kernel
+def _residuals(r, b, coefficients, row):
+    """The representation's coefficients in their row if they go on record, and r = T m - b."""
+    for m in range(coefficients.shape[1]):
+        if row >= 0:
+            coefficients[row, m] = r[m]
         r[m] -= b[m]
 
 
@@ -205,9 +255,10 @@ def _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, table
 
     The stage before the first prepares its moments. Returns the largest distance from the box.
     """
-    dt, a, b, _, moving = scheme
+    lengths, a, b, moving = scheme
     i = stage % b.size
     kept = 0.0 if i == 0 else 1.0
+    dt = 0.0 if stage < first else lengths[stage // b.size]
     stage = -1 if stage < first else i
     partial[:] = 0.0
     left = 0.0
@@ -231,7 +282,9 @@ def _fold(partial, moments):
 
 
 @kernel
-def _keep(tiles, stage, scheme, y, c):
-    interval = scheme[2].size * scheme[3]
-    if (stage + 1) % interval == 0:
-        read(tiles, y[(stage + 1) // interval], c[(stage + 1) // interval])
+def _keep(tiles, stage, scheme, kept, y, c):
+    """Put the first particles on record after a step that is kept."""
+    stages = scheme[2].size
+    if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
+        row = kept[(stage + 1) // stages]
+        read(tiles, y[row], c[row])

@@ -9,7 +9,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from particles.closure import Closure
-from particles.descent import STORED, basis_tables
+from particles.descent import STORED, basis_tables, rows_of
 from particles.jit import kernel, parallel
 from particles.linear import map_rows
 from particles.stencil import FOUND, GROUP, WORK, gather_curvature, place
@@ -19,13 +19,22 @@ Array = NDArray[np.floating]
 
 
 def tangent_flow(
-    closure: Closure, y: Array, c: Array, field: Array, dt: float, steps: int, tableau: Tableau, *, every: int = 1
+    closure: Closure,
+    y: Array,
+    c: Array,
+    field: Array,
+    dt: float | Array,
+    steps: int,
+    tableau: Tableau,
+    *,
+    every: NDArray[np.integer] | int = 1,
 ) -> tuple[Array, Array, Array]:
     """Move Q particles through the field U = psi . r and differentiate the flow by its start.
 
     y, c : (N, Q) and (Q,) starts, unchanged.  field : r at every stage, (steps * stages, M).
-    Returns y (steps // every + 1, N, Q), c (steps // every + 1, Q), and J (steps // every + 1, Q, N+1, N+1) with
-    J[..., i, j] = dZ_i/dz_j, Z = (y, c). J is the exact derivative of the discrete flow.
+    dt, every : the steps' length or lengths (steps,), and those after which a state is returned, as in `descend`.
+    Returns y (states, N, Q), c (states, Q), and J (states, Q, N+1, N+1) with J[..., i, j] = dZ_i/dz_j, Z = (y, c). J is
+    the exact derivative of the discrete flow.
 
     Raises ValueError where the shapes do not fit.
     """
@@ -34,13 +43,15 @@ def tangent_flow(
         raise ValueError(f"y {y.shape}, c {c.shape} and field {field.shape} do not fit {steps} steps, {N} axes")
     d = N + 1
     z = np.concatenate([y, c[None], np.repeat(np.eye(d).reshape(-1, 1), c.size, axis=1)])
-    states = np.empty((steps // every + 1, *z.shape))
+    kept = rows_of(every, steps)
+    states = np.empty((kept.max() + 1, *z.shape))
     states[0] = z
     a, b = tableau.arrays
+    lengths = np.broadcast_to(dt, steps).astype(float)
     span = max(1, STORED // (L * tableau.stages))
     for first in range(0, steps, span):
         given = map_rows(closure.features.T, field[first * tableau.stages : (first + span) * tableau.stages])
-        _flow(z, N, given, (dt, a, b, every, 1.0 if closure.moving else 0.0), first, basis_tables(closure), states)
+        _flow(z, N, given, (lengths, a, b, kept, 1.0 if closure.moving else 0.0), first, basis_tables(closure), states)
     J = np.moveaxis(states[:, d:], 1, -1).reshape(*states.shape[::2], d, d)
     return states[:, :N], states[:, N], J
 
@@ -48,7 +59,7 @@ def tangent_flow(
 @parallel
 def _flow(z, N, given, scheme, first, tables, states):
     """Groups of particles over threads; z (K, Q), overwritten, is (y, c, J) as one."""
-    dt, a, b, every, moving = scheme
+    lengths, a, b, kept, moving = scheme
     stages, (K, Q) = b.size, z.shape
     for group in prange((Q + GROUP - 1) // GROUP):
         low, count = group * GROUP, min(GROUP, Q - group * GROUP)
@@ -58,16 +69,16 @@ def _flow(z, N, given, scheme, first, tables, states):
             for q in range(count):
                 start[k, q] = at[k, q] = z[k, low + q]
         for stage in range(given.shape[0]):
-            i = stage % stages
+            i, dt = stage % stages, lengths[first + stage // stages]
             _derivatives(at, count, given[stage], tables, work)
             _velocity(at, N, count, moving, work, slope)
             for k in range(K):
                 _advance(start[k], at[k], slope[k], total[k], dt * b[i], dt * a[i], i == stages - 1)
             done = first + (stage + 1) // stages
-            if i == stages - 1 and done % every == 0:
+            if i == stages - 1 and kept[done] >= 0:
                 for k in range(K):
                     for q in range(count):
-                        states[done // every, k, low + q] = start[k, q]
+                        states[kept[done], k, low + q] = start[k, q]
         for k in range(K):
             for q in range(count):
                 z[k, low + q] = start[k, q]

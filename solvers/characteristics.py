@@ -47,14 +47,19 @@ class MeanField:
     """The mean field as an integrator with a fixed step sees it.
 
     coefficients : (steps + 1, M) of f_0 at every step.  field : (steps * stages, M), the residual r at every stage.
-    left : the largest distance of a node from the basis's box.
+    lengths : of the steps, (steps,).  left : the largest distance of a node from the basis's box.
     """
 
     coefficients: Array
     field: Array
-    dt: float
+    lengths: Array
     tableau: Tableau
     left: float = 0.0
+
+    @property
+    def times(self) -> Array:
+        """Start and ends of the steps, (steps + 1,)."""
+        return np.append(0.0, np.cumsum(self.lengths))
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,15 @@ class Extent:
     substeps: int
 
 
-def mean_field(closure: Closure, nodes: Rule, dt: float, steps: int, tableau: Tableau = RK4) -> MeanField:
-    """The characteristics with the integrator and step of a simulation: its limit n -> infinity, step by step."""
+def mean_field(closure: Closure, nodes: Rule, dt: float | Array, steps: int, tableau: Tableau = RK4) -> MeanField:
+    """The characteristics with the integrator and steps of a simulation: its limit n -> infinity, step by step.
+
+    dt : length of the steps, or their lengths (steps,).
+    """
     y, c, weights = nodes
     run = descend(closure, y[None].copy(), c[None].copy(), weights, dt, steps, tableau)
     at, left = run.coefficients[0], float(run.left[0])
-    return MeanField(at[:: tableau.stages], at[:-1] - closure.target, dt, tableau, left)
+    return MeanField(at[:: tableau.stages], at[:-1] - closure.target, np.full(steps, dt), tableau, left)
 
 
 def solve(

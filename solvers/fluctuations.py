@@ -20,7 +20,7 @@ from particles import Closure, Trigonometric
 from solvers.characteristics import MeanField, Nodes, Rule
 from solvers.linear import add_product, one_blas_thread
 from solvers.sources import sources
-from solvers.volterra import resolvent
+from solvers.volterra import euler_weights, integration_weights, resolvent
 
 Array = NDArray[np.floating]
 
@@ -39,7 +39,7 @@ class Fluctuations:
     The features are the first M' of M, see `solve`.
 
     times : (T,), the Volterra grid.  resolvent : R, (T, M', T, M').  covariance : C, (T, M', T, M').
-    kernel_diagonal : M of (16) at every time, (T, M', M').
+    kernel_diagonal : Gamma(t, t), (T, M', M'): M of (16), for the scheme of Euler to O(dt).
     trace_error : (T,), estimated error of tr C(t, t), `neglected` included.
     neglected : (T,), the trace of the covariance of h on the features left out.
     """
@@ -64,7 +64,8 @@ class Fluctuations:
         return np.einsum("titi->t", self.covariance)
 
 
-FlowMap = Callable[[Closure, MeanField, Array, Array, int, int | None], tuple[Array, Array, Array]]
+Grid = NDArray[np.integer]
+FlowMap = Callable[[Closure, MeanField, Array, Array, Grid, int | None], tuple[Array, Array, Array]]
 Sums = tuple[Array, ...]  # Gamma, int h h', int h on the features used; int |h|^2 and int h on those left out
 
 
@@ -72,14 +73,17 @@ def solve(
     closure: Closure,
     nodes: Nodes,
     coarse: MeanField,
-    fine: MeanField,
-    every: int,
+    fine: MeanField | None,
+    grid: Grid,
     *,
     tolerance: float = 1e-3,
     most: int | None = None,
     flow: FlowMap = sources,
 ) -> Fluctuations:
-    """C and R on every `every`-th step of the mean field `coarse`; the step of `fine` is half of it.
+    """C and R after the steps `grid` (T,), from 0 on, of the mean field `coarse`; the steps of `fine` are half of its.
+
+    Where the scheme is Euler's, `grid` must be all its steps, and C and R are those of the discrete scheme itself:
+    there is no error of time, and `fine` is None.
 
     Of the closure's features, sorted by importance, so many of the first are used that times by features stay within
     `most` (by default 2000 for N = 1, 1000 and 700 for N = 2 and 3). The mean field has them all.
@@ -90,7 +94,7 @@ def solve(
     in time, the first two measured on fewer nodes along y; and what the neglected features contribute to the trace of
     h, what free particles do: the response damps it, as a rule.
     """
-    problem = _Problem(closure, nodes, coarse, fine, every, _features(closure, coarse, every, most), flow)
+    problem = _Problem(closure, nodes, coarse, fine, grid, _features(closure, grid.size, most), flow)
     Ny, limit, Nc, _ = _sizes(closure)
     while True:
         with one_blas_thread():
@@ -105,9 +109,8 @@ def _sizes(closure: Closure) -> tuple[int, int, int, int]:
     return CIRCLE if isinstance(closure.basis, Trigonometric) else BOX[closure.dimension]
 
 
-def _features(closure: Closure, field: MeanField, every: int, most: int | None) -> int:
+def _features(closure: Closure, times: int, most: int | None) -> int:
     """M', the features that can be afforded."""
-    times = (field.coefficients.shape[0] - 1) // every + 1
     return min(closure.target.size, max(1, (_sizes(closure)[3] if most is None else most) // times))
 
 
@@ -118,8 +121,8 @@ class _Problem:
     closure: Closure
     nodes: Nodes
     coarse: MeanField
-    fine: MeanField
-    every: int
+    fine: MeanField | None
+    grid: Grid
     features: int
     flow: FlowMap
     made: dict[int, Sums] = field(default_factory=dict)
@@ -127,8 +130,7 @@ class _Problem:
     @property
     def times(self) -> Array:
         """The Volterra grid."""
-        dt = self.coarse.dt * self.every
-        return np.arange((self.coarse.coefficients.shape[0] - 1) // self.every + 1) * dt
+        return self.coarse.times[self.grid]
 
     def finer(self, Ny: int) -> int:
         """The next number of nodes along an axis of y."""
@@ -143,13 +145,14 @@ class _Problem:
         less, least = self.fewer(Ny), self.fewer(self.fewer(Ny))
         sums = self.quarters(Ny, Nc) if isinstance(self.closure.basis, Trigonometric) else self.levels(Ny, Nc)
         full, half, quarter = (self.result(level) for level in sums)
-        narrow = self.result(sums[0], max(2, min(WIDTH, self.times.size) - 2))
-        more_c = self.result(self.gather(self.coarse, self.nodes(less, 3 * Nc // 2), self.every))
-        half_step = self.result(self.gather(self.fine, self.nodes(least, Nc), 2 * self.every))
+        more_c = self.result(self.gather(self.coarse, self.nodes(less, 3 * Nc // 2), self.grid))
         moved, moved_more = np.abs(half.trace - full.trace), np.abs(quarter.trace - full.trace)
         error = np.minimum(1.0, moved / np.maximum(moved_more, 1e-300)) * moved
-        error += np.abs(narrow.trace - full.trace)
-        error += np.abs(more_c.trace - half.trace) + np.abs(half_step.trace - quarter.trace)
+        error += np.abs(more_c.trace - half.trace)
+        if self.fine is not None:
+            narrow = self.result(sums[0], max(2, min(WIDTH, self.times.size) - 2))
+            half_step = self.result(self.gather(self.fine, self.nodes(least, Nc), 2 * self.grid))
+            error += np.abs(narrow.trace - full.trace) + np.abs(half_step.trace - quarter.trace)
         return replace(full, trace_error=error + full.neglected, Ny=Ny, Nc=Nc)
 
     def quarters(self, Ny: int, Nc: int) -> list[Sums]:
@@ -159,7 +162,7 @@ class _Problem:
         parts = []
         for i in range(4):
             rule = y[:, i::4].reshape(1, -1), c[i::4].ravel(), p[i::4].ravel()
-            parts.append(self.gather(self.coarse, rule, self.every))
+            parts.append(self.gather(self.coarse, rule, self.grid))
 
         def of(some: list[int]) -> Sums:
             return tuple(np.sum([parts[i][k] for i in some], axis=0) * (4 / len(some)) for k in range(5))
@@ -171,10 +174,10 @@ class _Problem:
         counts = Ny, self.fewer(Ny), self.fewer(self.fewer(Ny))
         for count in counts:
             if count not in self.made:
-                self.made[count] = self.gather(self.coarse, self.nodes(count, Nc), self.every)
+                self.made[count] = self.gather(self.coarse, self.nodes(count, Nc), self.grid)
         return [self.made[count] for count in counts]
 
-    def gather(self, known: MeanField, rule: Rule, every: int) -> Sums:
+    def gather(self, known: MeanField, rule: Rule, grid: Grid) -> Sums:
         """Gamma, int h h' (T, M', T, M') and int h (T, M'); int |h|^2 (T,) and int h of the rest: blocks of nodes."""
         y, c, p = rule
         T, M, rest = self.times.size, self.features, self.closure.target.size - self.features
@@ -183,7 +186,7 @@ class _Problem:
         size = max(64, min(BLOCK, HELD // (T * (M + rest))))
         for low in range(0, c.size, size):
             block = slice(low, low + size)
-            h, A, B = self.flow(self.closure, known, y[:, block], c[block], every, M)
+            h, A, B = self.flow(self.closure, known, y[:, block], c[block], grid, M)
             used = h[:, :M].reshape(T * M, -1)
             add_product(gamma, A.reshape(T * M, -1), np.repeat(p[block], A.shape[-1]) * B.reshape(T * M, -1))
             add_product(second, used * p[block], used)
@@ -198,7 +201,8 @@ class _Problem:
         gamma, second, mean, square, mean_rest = sums
         T, M = mean.shape
         times = self.times
-        R = resolvent(gamma, times[1], width)
+        exact = self.coarse.tableau.order == 1
+        R = resolvent(gamma, euler_weights(times) if exact else integration_weights(times, width))
         flat = R.reshape(T * M, T * M)
         C = flat @ (second.reshape(T * M, T * M) - np.outer(mean, mean)) @ flat.T
         C = (0.5 * (C + C.T)).reshape(T, M, T, M)

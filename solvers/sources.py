@@ -14,25 +14,32 @@ Array = NDArray[np.floating]
 
 
 def sources(
-    closure: Closure, field: MeanField, y: Array, c: Array, every: int, features: int | None = None
+    closure: Closure,
+    field: MeanField,
+    y: Array,
+    c: Array,
+    grid: NDArray[np.integer] | int,
+    features: int | None = None,
 ) -> tuple[Array, Array, Array]:
-    """h : (T, M, Q), A and B : (T, M', Q, N + 1) of Q particles at every `every`-th step of the mean field.
+    """h : (T, M, Q), A and B : (T, M', Q, N + 1) of Q particles after the steps `grid` of the mean field.
 
-    y, c : (N, Q) and (Q,).  features : M', the features whose A and B are wanted, all by default.
-    Gamma(t, s) = sum_q p_q A[t, :, q] . B[s, :, q], the last axis being z = (y, c).
+    y, c : (N, Q) and (Q,).  grid : (T,) from 0 on, or a number for all its multiples.  features : M', the features
+    whose A and B are wanted, all by default.
+    Gamma(t, s) = sum_q p_q A[t, :, q] . B[s, :, q], the last axis being z = (y, c). Where the scheme is Euler's, J_s is
+    taken after the step that starts at s, which makes this the exact response of the discrete flow.
     """
-    steps = field.field.shape[0] // field.tableau.stages
-    yt, ct, J = tangent_flow(closure, y, c, field.field, field.dt, steps, field.tableau, every=every)
+    yt, ct, J = tangent_flow(closure, y, c, field.field, field.lengths, field.lengths.size, field.tableau, every=grid)
     (T, N, Q), M = yt.shape, closure.target.size
     some = M if features is None else features
     h, A, B = np.empty((T, M, Q)), np.empty((T, some, Q, N + 1)), np.empty((T, some, Q, N + 1))
     moving = 1.0 if closure.moving else 0.0
-    _sources(yt, ct, J, np.ascontiguousarray(closure.features.T), basis_tables(closure), moving, h, A, B)
+    later = np.concatenate([J[1:], J[-1:]]) if field.tableau.order == 1 else J
+    _sources(yt, ct, J, later, np.ascontiguousarray(closure.features.T), basis_tables(closure), moving, h, A, B)
     return h, A, B
 
 
 @parallel
-def _sources(y, c, J, features, tables, moving, h, A, B):
+def _sources(y, c, J, later, features, tables, moving, h, A, B):
     T, N, Q = y.shape
     d = N + 1
     groups = (Q + GROUP - 1) // GROUP
@@ -53,7 +60,7 @@ def _sources(y, c, J, features, tables, moving, h, A, B):
             else:
                 _modes(at[0, i], slopes[0], slopes[1])
                 _contract(features, slopes, values)
-            _invert(J[t, q], inverse)
+            _invert(later[t, q], inverse)
             for m in range(h.shape[1]):
                 h[t, m, q] = c[t, q] * values[0, m]
             for m in range(A.shape[1]):

@@ -78,11 +78,11 @@ def evidence(
     last: dict[int, np.ndarray] = {}
     solved = solve_density(of, mean_field.grid(of), lambda k, frame: last.update({0: frame.density}))
     theory = fluctuations.solve(
-        of.problem.closure, of.problem.initial.nodes, known.mean_field, known.half_step, of.every, flow=flow
+        of.problem.closure, of.problem.initial.nodes, known.mean_field, known.half_step, known.steps.grid, flow=flow
     )
-    operator = simulation.PathOperator.build(of, known, theory)
+    operator = simulation.PathOperator.build(known, theory)
     ensembles = particles(of, known, operator, simulate)
-    covariance = judgement.at_snapshots(of, theory)
+    covariance = judgement.at_snapshots(of, known, theory)
     return Evidence(of, known, solved, theory, covariance, last[0], ensembles)
 
 

@@ -125,7 +125,7 @@ def test_rejected_prediction_sets_status_1(folder: Path, monkeypatch: pytest.Mon
     from liouville import judgement
 
     right = judgement.at_snapshots
-    monkeypatch.setattr(judgement, "at_snapshots", lambda plan, theory: 3 * right(plan, theory))
+    monkeypatch.setattr(judgement, "at_snapshots", lambda *known: 3 * right(*known))
     assert cli.run(["compare", "tiny.toml"]) == 1
 
 

@@ -23,7 +23,7 @@ def test_primary_verdicts_are_rejected_in_at_most_one_percent_of_right_runs() ->
     changes = {"final": 3.0, "snapshots": 7, "sizes": [64, 256, 1024], "replicas": [800, 400, 200]}
     plan = runs.plan(**changes)
     base = runs.evidence(plan, simulate=_none)
-    operator = simulation.PathOperator.build(plan, base.reference, base.theory)
+    operator = simulation.PathOperator.build(base.reference, base.theory)
     rejected = dict.fromkeys(("lln", "clt-paths", "clt-covariance", "healing"), 0)
     missed, outcomes, any_rejected = dict(rejected), {}, 0
     for seed in range(1, RUNS + 1):

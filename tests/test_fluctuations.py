@@ -14,7 +14,7 @@ from solvers.characteristics import MeanField, mean_field
 from solvers.fluctuations import Fluctuations
 from solvers.linear import add_product, one_blas_thread
 from solvers.sources import sources
-from solvers.volterra import resolvent
+from solvers.volterra import integration_weights, resolvent
 
 EPS = np.finfo(float).eps
 Nodes = tuple[Array, Array, Array]
@@ -24,7 +24,7 @@ def theory(final: float, dt: float, every: int = 1) -> Fluctuations:
     """`flat-fourier` on steps of dt."""
     steps, points = round(final / dt), nodes(1024, 24)
     coarse, fine = mean_field(FLAT, points, dt, steps), mean_field(FLAT, points, dt / 2, 2 * steps)
-    return fluctuations.solve(FLAT, nodes, coarse, fine, every)
+    return fluctuations.solve(FLAT, nodes, coarse, fine, np.arange(0, steps + 1, every))
 
 
 @cache
@@ -81,7 +81,7 @@ def test_stationary_covariance_decays_by_the_matrix_exponential() -> None:
     closure = Closure(FLAT.basis, FLAT.features, SCALE * np.array([0.2, 0.25, 0, 0, 0, 0, 0]))
     coarse, fine = (mean_field(closure, shifted(256, 16), 0.1 / k, 30 * k) for k in (1, 2))
     assert_allclose(coarse.coefficients, np.tile(closure.target, (31, 1)), rtol=0, atol=1e-12)
-    solved = fluctuations.solve(closure, shifted, coarse, fine, 1)
+    solved = fluctuations.solve(closure, shifted, coarse, fine, np.arange(31))
 
     y = np.arange(64) * (2 * np.pi / 64)
     centre = 0.2 + 0.5 * np.cos(y)
@@ -104,7 +104,7 @@ def influence_operator(points: Nodes, dt: float, steps: int) -> tuple[Array, Arr
     y, c, p = points
     h, A, B = sources(FLAT, mean_field(FLAT, points, dt, steps), y, c, 1)
     kernel = np.einsum("q,tmqi,snqi->tmsn", p, A, B, optimize=True)
-    return resolvent(kernel, dt, 8), h
+    return resolvent(kernel, integration_weights(dt * np.arange(len(kernel)), 8)), h
 
 
 def hessian_product(z: Array, r: Array, pi: Array) -> Array:
@@ -229,7 +229,7 @@ def test_diagonal_of_the_kernel_is_m_of_equation_16() -> None:
 def test_free_particles_contribute_what_their_definitions_say() -> None:
     """h, A and B of single particles at rest, where J = 1: A = B = grad Phi."""
     y, c = np.array([0.3, 4.0]), np.array([-1.2, 0.7])
-    at_rest = MeanField(np.zeros((3, 7)), np.zeros((2 * RK4.stages, 7)), 0.1, RK4)
+    at_rest = MeanField(np.zeros((3, 7)), np.zeros((2 * RK4.stages, 7)), np.full(2, 0.1), RK4)
     h, A, B = sources(FLAT, at_rest, y[None], c, 1)
     for t in range(3):
         assert_allclose(h[t], c * psi(y).T, rtol=0, atol=1e-14)

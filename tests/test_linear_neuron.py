@@ -90,7 +90,7 @@ def test_particles_follow_the_closed_form_of_their_own_sample() -> None:
 def test_covariance_is_that_of_the_delta_method() -> None:
     dt, steps = 0.0125, 240
     coarse, fine = (mean_field(LINEAR, few(48, 16), dt / k, k * steps) for k in (1, 2))
-    solved = fluctuations.solve(LINEAR, few, coarse, fine, 4)
+    solved = fluctuations.solve(LINEAR, few, coarse, fine, np.arange(0, steps + 1, 4))
     exact = covariance(solved.times)
     assert solved.features == 1 and np.all(solved.neglected == 0)
     assert_allclose(solved.trace, exact, rtol=1e-6, atol=0)

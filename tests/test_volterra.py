@@ -13,7 +13,7 @@ from solvers.volterra import integration_weights, resolvent
 def test_weights_integrate_polynomials_below_the_width_on_every_prefix(count: int, width: int) -> None:
     dt = 1 / (count - 1)
     t = np.arange(count) * dt
-    weights = integration_weights(count, dt, width)
+    weights = integration_weights(dt * np.arange(count), width)
     assert_allclose(weights[0], 0, rtol=0, atol=0)
     for degree in range(min(width, count)):
         # solving for the weights loses three digits at width 8
@@ -23,7 +23,7 @@ def test_weights_integrate_polynomials_below_the_width_on_every_prefix(count: in
 @pytest.mark.parametrize("width", [4, 8])
 def test_weights_reach_half_a_width_past_the_end(width: int) -> None:
     """The nearest points of an interval away from the ends lie to both sides of it alike."""
-    weights = integration_weights(40, 0.1, width)
+    weights = integration_weights(0.1 * np.arange(40), width)
     for i in range(width, 40 - width):
         assert np.flatnonzero(weights[i])[-1] == i + width // 2 - 1
 
@@ -56,12 +56,12 @@ def test_resolvent_solves_an_equation_of_the_second_kind_to_the_order_of_the_wid
     for count in counts:
         t = np.linspace(0, 2, count)
         kernel, h, g = system(t)
-        R = resolvent(kernel, t[1], width)
+        R = resolvent(kernel, integration_weights(t, width))
         errors.append(float(np.max(np.abs(np.einsum("timj,mj->ti", R, h) - g))))
     assert np.all(orders(errors) >= width - 0.3)
     assert errors[-1] < {2: 1e-2, 4: 1e-5, 6: 1e-7, 8: 1e-8}[width]
 
 
 def test_resolvent_of_no_kernel_is_the_identity() -> None:
-    R = resolvent(np.zeros((5, 2, 5, 2)), 0.1, 4)
+    R = resolvent(np.zeros((5, 2, 5, 2)), integration_weights(0.1 * np.arange(5), 4))
     assert_allclose(R.reshape(10, 10), np.eye(10), rtol=0, atol=0)

@@ -55,8 +55,8 @@ def test_response_without_inverse_tangent_flow_is_rejected() -> None:
     def without(closure, field, y, c, every, features):  # type: ignore[no-untyped-def]
         """B = grad Phi(Z_s) in place of J_s^-1 grad Phi(Z_s)."""
         h, A, _ = sources(closure, field, y, c, every, features)
-        steps = field.field.shape[0] // field.tableau.stages
-        yt, ct, _ = tangent_flow(closure, y, c, field.field, field.dt, steps, field.tableau, every=every)
+        steps = field.lengths.size
+        yt, ct, _ = tangent_flow(closure, y, c, field.field, field.lengths, steps, field.tableau, every=every)
         psi = np.stack([closure.evaluate(at) for at in yt])
         slope = ct[..., None] * np.stack([closure.gradients(at)[:, 0] for at in yt])
         return h, A, np.stack([slope, psi], axis=-1).transpose(0, 2, 1, 3).copy()

@@ -48,16 +48,13 @@ class Evidence:
 
     @property
     def f0(self) -> Array:
-        """f_0 of the finite volumes, (S, M)."""
-        return self.solved.coefficients
+        """f_0 of the grid, (S, M), moved by what the simulation's integrator adds to it."""
+        return self.solved.coefficients + self.reference.shift
 
     @cached_property
     def f0_error(self) -> Array:
-        """How far f_0 may be from the limit of the simulation, (S,): errors of the grid and of the step."""
-        stepped = self.reference.mean_field.coefficients[:: self.plan.substeps]
-        exact = self.reference.characteristics
-        step_error = np.linalg.norm(stepped - exact.coefficients, axis=1)
-        return self.solved.error + step_error + exact.error
+        """How far f_0 may be from the limit of the simulation, (S,): errors of the grid and of the characteristics."""
+        return self.solved.error + self.reference.characteristics.error
 
     @cached_property
     def trace(self) -> Array:
@@ -67,7 +64,7 @@ class Evidence:
     @cached_property
     def trace_error(self) -> Array:
         """Relative error of tr C, (S,)."""
-        return self.theory.trace_error[:: self.plan.substeps // self.plan.every] / np.maximum(self.trace, 1e-300)
+        return self.theory.trace_error[self.reference.steps.rows] / np.maximum(self.trace, 1e-300)
 
     @property
     def sizes(self) -> Array:
@@ -85,11 +82,11 @@ class Evidence:
         return max(self.ensembles, key=lambda ensemble: ensemble.n)
 
 
-def at_snapshots(plan: Plan, theory: Fluctuations) -> Array:
+def at_snapshots(plan: Plan, known: Reference, theory: Fluctuations) -> Array:
     """C(t, t) at the snapshots, (S, M, M): 0 on the features that the theory leaves out."""
-    stride, rest = plan.substeps // plan.every, plan.problem.rank - theory.features
-    known = np.einsum("titj->tij", theory.covariance)[::stride]
-    return np.pad(known, ((0, 0), (0, rest), (0, rest)))
+    rest = plan.problem.rank - theory.features
+    covariance = np.einsum("titj->tij", theory.covariance)[known.steps.rows]
+    return np.pad(covariance, ((0, 0), (0, rest), (0, rest)))
 
 
 def whitening(covariance: Array) -> Array:
