@@ -10,21 +10,23 @@ unequal weights give the characteristics of (12): one kernel serves all three.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numba
 import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from particles import block, passes
+from particles import passes
 from particles.closure import Closure
 from particles.contraction import padded, to_features, to_functions
-from particles.jit import kernel, parallel
+from particles.jit import concurrent, kernel, parallel
+from particles.kinds import tables
 from particles.linear import map_rows
-from particles.splines import Splines, pieces
 from particles.tableaux import Tableau
 from particles.tiles import BLOCK, fill, read
 from particles.trigonometric import Trigonometric
+from particles.workers import over_threads
 
 Array = NDArray[np.floating]
 
@@ -120,7 +122,7 @@ def descend(
     coefficients = np.empty((replicas, recorded.max() + 1, M))
     kept_y, kept_c = (np.empty((replicas, kept.max() + 1, *shape)) for shape in ((closure.dimension, keep), (keep,)))
     left = np.zeros(replicas)
-    tables = passes.tables(closure)
+    known = tables(closure)
     T, b = padded(closure.features), padded(closure.target)
     a, slopes = tableau.arrays
     chunk, parts = chunks_of(share.n if share else n, L)
@@ -139,9 +141,10 @@ def descend(
         out = (coefficients, kept_y, kept_c, left)
         if spread:
             alone = Share(n, range(parts), lambda partial: None)
-            _one_by_one(y, c, weights, T, b, given, scheme, tables, run, lean, out, share or alone)
+            _one_by_one(y, c, weights, T, b, given, scheme, known, run, lean, out, share or alone)
         else:
-            _ensemble(y, c, weights, T, b, given, scheme, tables, run, together, out)
+            work = partial(_ensemble, y, c, weights, T, b, given, scheme, known, run, together, out)
+            over_threads(work, replicas)
     return Descent(coefficients, kept_y, kept_c, left)
 
 
@@ -153,20 +156,13 @@ def rows_of(wanted: NDArray[np.integer] | int, count: int) -> NDArray[np.integer
     return rows
 
 
-def basis_tables(closure: Closure) -> tuple[Array, Array, Array, Array]:
-    """What kernels know of a basis: a mesh, empty on the circle, the splines' pieces, and the series of sin and cos."""
-    mesh = closure.basis.mesh if isinstance(closure.basis, Splines) else np.empty((0, 4))
-    return mesh, pieces(), block.SIN_SERIES, block.COS_SERIES
-
-
-@parallel
-def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out):
-    """Some replicas' whole run on one core, replicas over threads: no synchronisation at all."""
+@concurrent
+def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out, begin, end):
+    """The whole run of the replicas begin, ..., end - 1 on one core, some of them together."""
     first, last, chunk, record, kept, rows = run
-    replicas, n = c.shape
-    for group in prange((replicas + together - 1) // together):
-        low = group * together
-        count = min(together, replicas - low)
+    n = c.shape[1]
+    for low in range(begin, end, together):
+        count = min(together, end - low)
         blocks = (n + BLOCK - 1) // BLOCK
         tiles = np.zeros((count, blocks, rows * BLOCK))
         partial = np.empty(((blocks + chunk - 1) // chunk, T.shape[1]))

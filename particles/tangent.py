@@ -4,16 +4,19 @@ dJ/dt = -H J, J(0) = 1, H = grad grad V = [[c Hess U, grad U], [grad U', 0]] wit
 characteristics.
 """
 
+from functools import partial
+
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from particles.closure import Closure
-from particles.descent import STORED, basis_tables, rows_of
-from particles.jit import kernel, parallel
+from particles.descent import STORED, rows_of
+from particles.jit import concurrent, kernel
+from particles.kinds import by_basis, chosen, tables
 from particles.linear import map_rows
 from particles.stencil import FOUND, GROUP, WORK, gather_curvature, place
 from particles.tableaux import Tableau
+from particles.workers import over_threads
 
 Array = NDArray[np.floating]
 
@@ -51,17 +54,19 @@ def tangent_flow(
     span = max(1, STORED // (L * tableau.stages))
     for first in range(0, steps, span):
         given = map_rows(closure.features.T, field[first * tableau.stages : (first + span) * tableau.stages])
-        _flow(z, N, given, (lengths, a, b, kept, 1.0 if closure.moving else 0.0), first, basis_tables(closure), states)
+        scheme = (lengths, a, b, kept, 1.0 if closure.moving else 0.0)
+        work = partial(_flow, z, N, given, scheme, first, tables(closure), states)
+        over_threads(work, -(-c.size // GROUP))
     J = np.moveaxis(states[:, d:], 1, -1).reshape(*states.shape[::2], d, d)
     return states[:, :N], states[:, N], J
 
 
-@parallel
-def _flow(z, N, given, scheme, first, tables, states):
-    """Groups of particles over threads; z (K, Q), overwritten, is (y, c, J) as one."""
+@concurrent
+def _flow(z, N, given, scheme, first, tables, states, begin, end):
+    """Some groups of particles; z (K, Q), overwritten, is (y, c, J) as one."""
     lengths, a, b, kept, moving = scheme
     stages, (K, Q) = b.size, z.shape
-    for group in prange((Q + GROUP - 1) // GROUP):
+    for group in range(begin, end):
         low, count = group * GROUP, min(GROUP, Q - group * GROUP)
         work = np.empty(WORK).reshape(-1, GROUP)
         start, at, slope, total = np.zeros((K, GROUP)), np.zeros((K, GROUP)), np.zeros((K, GROUP)), np.zeros((K, GROUP))
@@ -70,7 +75,7 @@ def _flow(z, N, given, scheme, first, tables, states):
                 start[k, q] = at[k, q] = z[k, low + q]
         for stage in range(given.shape[0]):
             i, dt = stage % stages, lengths[first + stage // stages]
-            _derivatives(at, count, given[stage], tables, work)
+            _derivatives(tables, at, count, given[stage], work)
             _velocity(at, N, count, moving, work, slope)
             for k in range(K):
                 _advance(start[k], at[k], slope[k], total[k], dt * b[i], dt * a[i], i == stages - 1)
@@ -94,13 +99,19 @@ def _advance(start, at, slope, total, weight, ahead, last):
         at[q] = start[q] + ahead * slope[q]
 
 
-@kernel
-def _derivatives(z, count, u, tables, work):
+def _derivatives(tables, *arguments):
     """U, its gradient and second derivatives into the rows FOUND ... FOUND + 9, as `gather_curvature` orders them."""
-    if tables[0].shape[0] > 0:
-        place(z.reshape(-1), GROUP, count, tables[0], tables[1], work, 2)
-        gather_curvature(work, count, u, tables[0])
-        return
+    return chosen(tables, _on_circle, _on_mesh)(tables, *arguments)
+
+
+@kernel
+def _on_mesh(tables, z, count, u, work):
+    place(z.reshape(-1), GROUP, count, tables[0], tables[1], work, 2)
+    gather_curvature(work, count, u, tables[0])
+
+
+@kernel
+def _on_circle(tables, z, count, u, work):
     modes = (u.size - 1) // 2
     for q in range(count):
         U, d1, d2 = u[0], 0.0, 0.0
@@ -115,6 +126,9 @@ def _derivatives(z, count, u, tables, work):
             t, t1 = 2.0 * x * t - t1, t
             sk, sk1 = 2.0 * x * sk - sk1, sk
         work[FOUND, q], work[FOUND + 3, q], work[FOUND + 9, q] = U, d1, d2
+
+
+by_basis(_derivatives, circle=_on_circle, mesh=_on_mesh)
 
 
 @kernel

@@ -1,13 +1,15 @@
 """What a free particle contributes to the response: h = Phi(Z_t), A = grad Phi(Z_t)^T J_t, B = J_s^-1 grad Phi(Z_s)."""
 
+from functools import partial
+
 import numpy as np
-from numba import prange
 from numpy.typing import NDArray
 
 from particles import Closure, tangent_flow
-from particles.descent import basis_tables
-from particles.jit import kernel, parallel
+from particles.jit import concurrent, kernel
+from particles.kinds import by_basis, chosen, tables
 from particles.stencil import GROUP, WORK, gather_features, place
+from particles.workers import over_threads
 from solvers.characteristics import MeanField
 
 Array = NDArray[np.floating]
@@ -34,16 +36,19 @@ def sources(
     h, A, B = np.empty((T, M, Q)), np.empty((T, some, Q, N + 1)), np.empty((T, some, Q, N + 1))
     moving = 1.0 if closure.moving else 0.0
     later = np.concatenate([J[1:], J[-1:]]) if field.tableau.order == 1 else J
-    _sources(yt, ct, J, later, np.ascontiguousarray(closure.features.T), basis_tables(closure), moving, h, A, B)
+    features_of = np.ascontiguousarray(closure.features.T)
+    work = partial(_sources, yt, ct, J, later, features_of, tables(closure), moving, h, A, B)
+    over_threads(work, T * -(-Q // GROUP))
     return h, A, B
 
 
-@parallel
-def _sources(y, c, J, later, features, tables, moving, h, A, B):
-    T, N, Q = y.shape
+@concurrent
+def _sources(y, c, J, later, features, tables, moving, h, A, B, begin, end):
+    """Some groups of particles, time by time."""
+    N, Q = y.shape[1:]
     d = N + 1
     groups = (Q + GROUP - 1) // GROUP
-    for task in prange(T * groups):
+    for task in range(begin, end):
         t, low = task // groups, (task % groups) * GROUP
         count = min(GROUP, Q - low)
         work, at = np.empty(WORK).reshape(-1, GROUP), np.empty((N, GROUP))
@@ -51,15 +56,10 @@ def _sources(y, c, J, later, features, tables, moving, h, A, B):
         inverse, gradient = np.empty((d, d)), np.empty(d)
         for axis in range(N):
             at[axis, :count] = y[t, axis, low : low + count]
-        if tables[0].shape[0] > 0:
-            place(at.reshape(-1), GROUP, count, tables[0], tables[1], work, 1)
+        _place(tables, at, count, work)
         for i in range(count):
             q = low + i
-            if tables[0].shape[0] > 0:
-                gather_features(work, i, features, tables[0], values, A.shape[1])
-            else:
-                _modes(at[0, i], slopes[0], slopes[1])
-                _contract(features, slopes, values)
+            _gather(tables, at, i, features, work, values, slopes, A.shape[1])
             _invert(later[t, q], inverse)
             for m in range(h.shape[1]):
                 h[t, m, q] = c[t, q] * values[0, m]
@@ -74,6 +74,41 @@ def _sources(y, c, J, later, features, tables, moving, h, A, B):
                         right += inverse[k, l] * gradient[l]
                     A[t, m, q, k] = left
                     B[t, m, q, k] = right
+
+
+def _place(tables, *arguments):
+    """What the features of a group of particles at y (N, GROUP) have in common."""
+    return chosen(tables, _nothing, _stencils)(tables, *arguments)
+
+
+def _gather(tables, *arguments):
+    """psi of particle i into row 0 of values and its gradient into the last N rows, the latter of `some` features."""
+    return chosen(tables, _on_circle, _on_mesh)(tables, *arguments)
+
+
+@kernel
+def _nothing(tables, at, count, work):
+    pass
+
+
+@kernel
+def _stencils(tables, at, count, work):
+    place(at.reshape(-1), GROUP, count, tables[0], tables[1], work, 1)
+
+
+@kernel
+def _on_circle(tables, at, i, features, work, values, slopes, some):
+    _modes(at[0, i], slopes[0], slopes[1])
+    _contract(features, slopes, values)
+
+
+@kernel
+def _on_mesh(tables, at, i, features, work, values, slopes, some):
+    gather_features(work, i, features, tables[0], values, some)
+
+
+by_basis(_place, circle=_nothing, mesh=_stencils)
+by_basis(_gather, circle=_on_circle, mesh=_on_mesh)
 
 
 @kernel
