@@ -61,6 +61,16 @@ class MeanField:
         """Start and ends of the steps, (steps + 1,)."""
         return np.append(0.0, np.cumsum(self.lengths))
 
+    def until(self, step: int) -> "MeanField":
+        """The first steps of it."""
+        stages = step * self.tableau.stages
+        return replace(
+            self,
+            coefficients=self.coefficients[: step + 1],
+            field=self.field[:stages],
+            lengths=self.lengths[:step],
+        )
+
 
 @dataclass(frozen=True)
 class Extent:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from particles import Closure, Trigonometric
+from particles import Closure, Tableau, Trigonometric
 from solvers.characteristics import MeanField, Nodes, Rule
 from solvers.linear import add_product, one_blas_thread
 from solvers.sources import sources
@@ -103,6 +103,20 @@ def solve(
         if np.max((result.trace_error - result.neglected) / scale) <= tolerance or Ny >= limit:
             return result
         Ny = min(problem.finer(Ny), limit)
+
+
+def on_rule(
+    closure: Closure, known: MeanField, rule: Rule, grid: Grid, features: int, flow: FlowMap = sources
+) -> tuple[Fluctuations, Array]:
+    """C and R on these nodes alone, without error estimates, and int h (T, M'); within `one_blas_thread`."""
+    problem = _Problem(closure, lambda Ny, Nc: rule, known, known, grid, features, flow)
+    sums = problem.gather(known, rule, grid)
+    return problem.result(sums), sums[2]
+
+
+def response_weights(tableau: Tableau, times: Array, width: int = WIDTH) -> Array:
+    """W of int_0^t Gamma(t, s) g_s ds: interpolation of order `width`, or Euler's own sum."""
+    return euler_weights(times) if tableau.order == 1 else integration_weights(times, width)
 
 
 def _sizes(closure: Closure) -> tuple[int, int, int, int]:
@@ -201,8 +215,7 @@ class _Problem:
         gamma, second, mean, square, mean_rest = sums
         T, M = mean.shape
         times = self.times
-        exact = self.coarse.tableau.order == 1
-        R = resolvent(gamma, euler_weights(times) if exact else integration_weights(times, width))
+        R = resolvent(gamma, response_weights(self.coarse.tableau, times, width))
         flat = R.reshape(T * M, T * M)
         C = flat @ (second.reshape(T * M, T * M) - np.outer(mean, mean)) @ flat.T
         C = (0.5 * (C + C.T)).reshape(T, M, T, M)
