@@ -7,12 +7,14 @@ from scipy import stats
 from liouville.judgement import cell_counts
 from liouville.statistics import (
     combine,
+    controlled,
     critical,
     dkw,
     effect_interval,
     extrapolation_weights,
     leading_coefficient,
     log_slope,
+    median,
 )
 from liouville.verdicts import more_replicas, outcome, worst
 from solvers.grid import Axis, Grid, circle
@@ -122,6 +124,39 @@ def test_effect_interval_covers_the_true_effect() -> None:
     draws = stats.ncx2.rvs(31, 20.0, size=200, random_state=rng)
     inside = [low <= 0.02 <= high for low, high in (effect_interval(d, 31, 1000, 0.99) for d in draws)]
     assert sum(inside) >= 191
+
+
+def test_control_variate_gives_the_pseudo_values_of_the_jackknife() -> None:
+    """R times the estimate from all replicas less R - 1 times that without one, each with a factor of its own."""
+    rng = np.random.default_rng(10)
+    values = rng.gamma(0.3, 1.0, (12, 2))
+    control, mean = values + rng.normal(size=(12, 2)), np.array([0.3, 0.31])
+
+    def estimate(kept: list[int]) -> np.ndarray:
+        v, c = values[kept], control[kept]
+        factor = [np.cov(v[:, k], c[:, k])[0, 1] / np.var(c[:, k], ddof=1) for k in range(2)]
+        return v.mean(axis=0) - factor * (c.mean(axis=0) - mean)
+
+    every = list(range(12))
+    expected = [12 * estimate(every) - 11 * estimate(every[:i] + every[i + 1 :]) for i in every]
+    np.testing.assert_allclose(controlled(values, control, mean), expected, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        controlled(values, np.zeros((12, 2)), np.zeros(2)), values, rtol=1e-12, atol=1e-12
+    )  # a control that does not move changes nothing
+
+
+@pytest.mark.parametrize("replicas", [10, 80, 2000])
+def test_interval_of_the_median_covers_without_any_moment(replicas: int) -> None:
+    """Cauchy numbers, of which not even the mean exists: 2,000 medians at 99%, more than 39 misses have probability
+    1e-4, fixed seed; with 80 replicas or more it is not a wide one either: 90% would be missed too often."""
+    rng = np.random.default_rng(9)
+    low, value, high = median(rng.standard_cauchy((replicas, 2000)), 0.99)
+    missed = np.sum((low > 0) | (high < 0))
+    assert missed <= stats.binom.isf(1e-4, 2000, 0.01)
+    assert np.all((low <= value) & (value <= high))
+    if replicas >= 80:
+        low, _, high = median(rng.standard_cauchy((replicas, 2000)), 0.9)
+        assert np.sum((low > 0) | (high < 0)) > 2000 * 0.05
 
 
 def test_dkw_band_is_massarts() -> None:
