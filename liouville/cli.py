@@ -15,6 +15,8 @@ from liouville.errors import InputError, RunFailed
 from liouville.neighbours import require_neighbours
 
 if TYPE_CHECKING:
+    from liouville.convexity import Chords
+    from liouville.escape import Escape
     from liouville.results import Run
     from liouville.runfile import RunFile
     from liouville.verdicts import Verdict
@@ -148,6 +150,35 @@ def convergence(runfile: RunFileName, output: Output = None, force: Force = Fals
 
 
 @app.command()
+def landscape(runfile: RunFileName = "trap", output: Output = None, force: Force = False) -> int:
+    """Section 3.1: the loss is convex in G and not in the parameters; a fixed point that is no minimum is left."""
+    from liouville import convexity, escape, plots
+    from liouville import runfile as files
+    from liouville.plan import Plan
+    from liouville.plots import landscape as picture
+
+    described = files.load(runfile)
+    path = output or _fresh(Path(f"{described.problem.name}-landscape.png"))
+    if path.exists() and not force:
+        raise InputError(f"{path}: exists already and is not overwritten; --force overwrites it")
+    plan = Plan(described)
+    plan.check()
+    chords = convexity.chords(plan)
+    try:
+        left = escape.escape(plan.problem)
+    except InputError as error:
+        left = None
+        print(f"liouville: {runfile}: {error}", file=sys.stderr)
+    try:
+        plots.write(picture.draw(described.problem.name, chords, left), path)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    _print_landscape(chords, left)
+    print(path)
+    return FINE
+
+
+@app.command()
 def resume(result: Result) -> int:
     """Go on where an interrupted run stopped: the same numbers, bit for bit."""
     from liouville import comparison
@@ -175,7 +206,7 @@ def plot(
     output: Output = None,
     force: Force = False,
 ) -> int:
-    """Draw density, representation, lln, clt, paths, healing, convergence or summary, as .png, .pdf or .svg."""
+    """Draw density, representation, lln, clt, paths, healing, loss, distance, sample, ..., as .png, .pdf or .svg."""
     from liouville import plots
     from liouville.results import Run
 
@@ -269,6 +300,8 @@ def _print_verdicts(verdicts: "list[Verdict]") -> None:
     """Primary and diagnostic verdicts as tables, and a line for what is undecided."""
     console = _console()
     for title, primary in (("primary verdicts", True), ("diagnostics (they never set the exit status)", False)):
+        if not any(v.primary == primary for v in verdicts):
+            continue
         table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
         for name, justify in (("verdict", "left"), ("outcome", "left"), ("estimate", "right"), ("interval", "left")):
             table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
@@ -293,6 +326,21 @@ def _print_verdicts(verdicts: "list[Verdict]") -> None:
 
 def _number(value: float) -> str:
     return f"{value:.3g}"
+
+
+def _print_landscape(chords: "Chords", left: "Escape | None") -> None:
+    """What a landscape study measured beside what is computed."""
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("quantity", "measured", "computed"):
+        table.add_column(column)
+    table.add_row("second difference of the loss along a chord of G", f"{chords.second_difference:.8g}", "")
+    table.add_row("  ||f_(G_1 - G_0)||^2", "", f"{chords.curvature:.8g}")
+    table.add_row("largest loss on a chord of parameters, over its ends", f"{chords.barrier:.4g}", "> 1: not convex")
+    if left is not None:
+        table.add_row(f"escape rate from y* = {left.y[0]:.6f}, |F'(y*)|", f"{left.rates[-1]:.6g}", f"{left.rate:.6g}")
+        slope = f"{left.slope:.5g} +- {left.error:.1g}"
+        table.add_row("time to leave against log(1/spread), 1/|F'(y*)|", slope, f"{1 / left.rate:.5g}")
+    _console().print(table)
 
 
 def _print_run(found: "Run") -> None:

@@ -5,15 +5,17 @@ Everything is written as it comes. A run that goes on after an interruption comp
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from liouville import judgement, mean_field, refinement, schema, simulation
+from liouville import healing, judgement, mean_field, refinement, schema, simulation
+from liouville.density_limit import measured_with
+from liouville.distance import Distance
 from liouville.errors import InputError, RunFailed
+from liouville.healing import Study
 from liouville.hypotheses import hypotheses
 from liouville.judgement import Ensemble, Evidence
 from liouville.mean_field import Density, Reference
@@ -22,9 +24,11 @@ from liouville.progress import Advance, Quiet, Stages
 from liouville.refinement import Trial
 from liouville.runfile import RunFile, dump, parse
 from liouville.running import accounted
+from liouville.simulation import Work
 from liouville.storage import FileProblem, Group, Writer, attributes, open_result
-from liouville.verdicts import Verdict
+from liouville.verdicts import FALSE_ALARMS, Verdict
 from particles import team
+from solvers.expansion import Expansion
 from solvers.fluctuations import Fluctuations
 from solvers.frames import Frame
 from solvers.linear import one_blas_thread
@@ -32,15 +36,6 @@ from solvers.linear import one_blas_thread
 Array = NDArray[np.floating]
 
 COMMANDS = ("compare", "solve", "simulate")
-
-
-@dataclass(frozen=True)
-class Work:
-    """Replicas done, ..., replicas - 1 of one size, which are still to be simulated."""
-
-    n: int
-    replicas: int
-    done: int
 
 
 def start(
@@ -57,6 +52,7 @@ def start(
     run = plan.run
     if command != "simulate":
         mean_field.grid(plan)  # an impossible c_range is refused before a file is made
+    studies = _studies(plan, command)
     described: dict[str, str | int | float] = {
         "problem": run.problem.name,
         "runfile": dump(run),
@@ -65,11 +61,11 @@ def start(
         "threads": numba.get_num_threads(),
     }
     with (
-        Writer.create(path, described, _groups(plan, command, sizes, trials), force=force) as writer,
+        Writer.create(path, described, _groups(plan, command, sizes, trials, studies), force=force) as writer,
         accounted(writer),
         one_blas_thread(),
     ):
-        return _run(plan, command, sizes, writer, stages or Quiet())
+        return _run(plan, command, sizes, studies, writer, stages or Quiet())
 
 
 def resume(path: Path, *, stages: Stages | None = None) -> list[Verdict]:
@@ -79,9 +75,10 @@ def resume(path: Path, *, stages: Stages | None = None) -> list[Verdict]:
     """
     with open_result(path) as file:
         known = attributes(file)
-    run = parse(known["runfile"], str(path))
+    run, command = parse(known["runfile"], str(path)), known["command"]
+    plan = Plan(run)
     with Writer.resume(path) as writer, accounted(writer), one_blas_thread():
-        return _run(Plan(run), known["command"], _sizes(run, known["command"]), writer, stages or Quiet())
+        return _run(plan, command, _sizes(run, command), _studies(plan, command), writer, stages or Quiet())
 
 
 def add(path: Path, more: Sequence[int], *, stages: Stages | None = None) -> list[Verdict]:
@@ -104,9 +101,10 @@ def add(path: Path, more: Sequence[int], *, stages: Stages | None = None) -> lis
     if plan.kept.size < Plan(run, plan.problem).kept.size:
         raise InputError("--add: so many replicas would be stored on fewer x than those that are there; start anew")
     described: dict[str, str | int | float] = {"runfile": dump(larger), "threads": numba.get_num_threads()}
-    groups = _groups(plan, known["command"], _sizes(larger, known["command"]), [])
+    command, studies = known["command"], _studies(plan, known["command"])
+    groups = _groups(plan, command, _sizes(larger, command), [], studies)
     with Writer.extend(path, described, groups) as writer, accounted(writer), one_blas_thread():
-        return _run(plan, known["command"], _sizes(larger, known["command"]), writer, stages or Quiet())
+        return _run(plan, command, _sizes(larger, command), studies, writer, stages or Quiet())
 
 
 def _sizes(run: RunFile, command: str) -> dict[int, int]:
@@ -122,16 +120,24 @@ def _sizes(run: RunFile, command: str) -> dict[int, int]:
     return dict(zip(run.particles.sizes, run.particles.replicas, strict=True))
 
 
-def _groups(plan: Plan, command: str, sizes: dict[int, int], trials: list[Trial]) -> list[Group]:
+def _studies(plan: Plan, command: str) -> list[Study]:
+    """The studies of healing that the run file asks `compare` for."""
+    return healing.studies(plan) if command == "compare" else []
+
+
+def _groups(plan: Plan, command: str, sizes: dict[int, int], trials: list[Trial], studies: list[Study]) -> list[Group]:
     groups = [schema.characteristics(plan), schema.fluctuations(plan)]
     if command != "simulate":
         groups = [schema.density(plan), schema.density_error(plan), *groups]
     if trials:
         groups.append(schema.refinement(trials))
-    return groups + [schema.particles(plan, n, replicas) for n, replicas in sizes.items()]
+    groups += [schema.particles(plan, n, replicas) for n, replicas in sizes.items()]
+    return groups + [healing.replicas(study, n) for study in studies for n in study.sizes]
 
 
-def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages: Stages) -> list[Verdict]:
+def _run(
+    plan: Plan, command: str, sizes: dict[int, int], studies: list[Study], writer: Writer, stages: Stages
+) -> list[Verdict]:
     with stages.stage("characteristics", 1):
         known = mean_field.reference(plan)
         _write_characteristics(plan, known, writer)
@@ -145,21 +151,33 @@ def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages
     with stages.stage("fluctuation theory", 1):
         theory = mean_field.fluctuation_theory(plan, known)
         covariance = judgement.at_snapshots(plan, known, theory)
-        _write_fluctuations(plan, known, theory, covariance, writer)
+        order = mean_field.next_order(plan, known) if plan.run.solver.next_order else None
+        _write_fluctuations(plan, known, theory, covariance, order, writer)
     f0 = solved.coefficients + known.shift if solved else known.stepped
     operator = simulation.PathOperator.build(known, theory)
+    distance = measured_with(plan, known, theory) if sizes else None
     work = [Work(n, count, writer.committed(schema.size_name(n))) for n, count in sizes.items()]
-    team().tell((plan.run, known, operator, work))
+    team().tell((plan.run, known, operator, work, distance))
     ensembles = []
     for part in work:
         with stages.stage(f"particles, n = {part.n}", part.replicas) as advance:
-            ensembles.append(_simulate(plan, known, operator, f0, part, writer, advance))
+            ensembles.append(_simulate(plan, known, operator, distance, f0, part, writer, advance))
         writer.sync()
     extra = [schema.hypotheses(hypotheses(plan, theory))]
     verdicts: list[Verdict] = []
     if solved is not None and ensembles:
-        evidence = Evidence(plan, known, solved, theory, covariance, last, tuple(ensembles))
+        first = order.mean_correction[known.steps.rows] if order else None
+        level = 1 - FALSE_ALARMS / (judgement.STATISTICAL + sum(map(healing.count, studies)))
+        evidence = Evidence(plan, known, solved, theory, covariance, last, tuple(ensembles), level, distance, first)
         verdicts = judgement.judge(evidence)
+        for study in studies:
+            found, group = healing.conduct(study, writer, stages, level)
+            verdicts += found
+            extra.append(group)
+        verdicts.sort(key=lambda verdict: not verdict.primary)
+        extra.append(schema.verdicts(verdicts))
+    elif plan.run.particles is not None and plan.run.particles.nested and ensembles:
+        verdicts = judgement.along_samples(known, theory, f0, ensembles)
         extra.append(schema.verdicts(verdicts))
     with stages.stage("writing", 1):
         writer.complete(extra)
@@ -169,20 +187,20 @@ def _run(plan: Plan, command: str, sizes: dict[int, int], writer: Writer, stages
 def assist() -> None:
     """What the ranks do that do not lead: their part of every simulation that rank 0 tells of, to the last."""
     while (told := team().told()) is not None:
-        run, known, operator, work = told
+        run, known, operator, work, distance = told
         plan = Plan(run)
         with one_blas_thread():
             for part in work:
-                for _ in _replicas(plan, known, operator, part):
+                for _ in _replicas(plan, known, operator, part, distance):
                     pass
 
 
 def _replicas(
-    plan: Plan, known: Reference, operator: simulation.PathOperator, part: Work
+    plan: Plan, known: Reference, operator: simulation.PathOperator, part: Work, distance: Distance | None
 ) -> Iterator[simulation.Replicas]:
     assert plan.run.particles is not None
     keep = max(1, plan.run.particles.keep)
-    return simulation.simulate(plan, known, operator, part.n, part.replicas, part.done, keep=keep, team=team())
+    return simulation.simulate(plan, known, operator, part, keep=keep, team=team(), distance=distance)
 
 
 def _append(writer: Writer, group: str, start: int, **arrays: Array) -> None:
@@ -206,18 +224,25 @@ def _write_characteristics(plan: Plan, known: Reference, writer: Writer) -> None
     )
 
 
-def _write_fluctuations(plan: Plan, known: Reference, theory: Fluctuations, covariance: Array, writer: Writer) -> None:
+def _write_fluctuations(
+    plan: Plan, known: Reference, theory: Fluctuations, covariance: Array, order: Expansion | None, writer: Writer
+) -> None:
     basis, rows = plan.problem.basis, known.steps.rows
-    _append(
-        writer,
-        "/fluctuations",
-        0,
-        covariance=basis @ covariance @ basis.T,
-        trace=theory.trace[rows],
-        trace_error=theory.trace_error[rows],
-        two_time_trace=np.einsum("siti->st", theory.covariance[rows][:, :, rows]),
-        gap=np.linalg.eigvalsh(theory.kernel_diagonal[rows])[:, 0],
-    )
+    frames = {
+        "covariance": basis @ covariance @ basis.T,
+        "trace": theory.trace[rows],
+        "trace_error": theory.trace_error[rows],
+        "two_time_trace": np.einsum("siti->st", theory.covariance[rows][:, :, rows]),
+        "gap": np.linalg.eigvalsh(theory.kernel_diagonal[rows])[:, 0],
+    }
+    if plan.run.solver.two_times:
+        used = basis[:, : theory.features]
+        C = theory.covariance[rows][:, :, rows]
+        frames["two_time_covariance"] = np.einsum("xi,sitj,zj->stxz", used, C, used, optimize=True)
+    if order is not None:
+        frames["mean_correction"] = plan.problem.values(order.mean_correction[rows])
+        frames |= {name: getattr(order, name)[rows] for name in schema.NEXT_ORDER_CURVES}
+    _append(writer, "/fluctuations", 0, **frames)
 
 
 def _solve(plan: Plan, writer: Writer, advance: Advance) -> tuple[Density, Array]:
@@ -266,6 +291,7 @@ def _simulate(
     plan: Plan,
     known: Reference,
     operator: simulation.PathOperator,
+    distance: Distance | None,
     f0: Array,
     part: Work,
     writer: Writer,
@@ -277,7 +303,12 @@ def _simulate(
     keep = plan.run.particles.keep
     parts = [_stored(plan, writer, group, done)] if done else []
     advance(done)
-    for some in _replicas(plan, known, operator, part):
+    if distance is not None:
+        writer.set(group, "density_floor", distance.floor / part.n)
+        writer.set(group, "moment_floor", distance.moment_floor / part.n)
+        writer.set(group, "density_limit", np.array([distance.floor[0], distance.limits[0]]) / part.n)
+        writer.set(group, "moment_limit", np.array([distance.moment_floor[0], distance.limits[1]]) / part.n)
+    for some in _replicas(plan, known, operator, part, distance):
         if keep and done == 0 and not parts:
             for name, trajectories in zip(schema.components(plan), np.moveaxis(some.y[0], 1, 0), strict=True):
                 writer.set(group, name, trajectories)
@@ -295,17 +326,22 @@ def _simulate(
             path_deviation=np.sum((some.coefficients - f0 - some.path) ** 2, axis=-1),
             **dict(zip(schema.components(plan, "first_y"), np.moveaxis(y, 2, 0), strict=True)),
             first_c=c,
+            loss_increase=some.increase,
+            density_distance=some.density_distance,
+            moment_distance=some.moment_distance,
         )
-        parts.append((plan.recover(f), plan.recover(path), y, c))
+        measures = some.increase, some.density_distance, some.moment_distance
+        parts.append((plan.recover(f), plan.recover(path), y, c, *measures))
         advance(len(f))
     return Ensemble(part.n, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _stored(plan: Plan, writer: Writer, group: str, count: int) -> tuple[Array, Array, Array, Array]:
+def _stored(plan: Plan, writer: Writer, group: str, count: int) -> tuple[Array, ...]:
     """What an earlier session left of an ensemble."""
-    f, path, c = (writer.frames(group, name, count) for name in ("f", "path", "first_c"))
+    names = ("f", "path", "first_c", "loss_increase", "density_distance", "moment_distance")
+    f, path, c, *measures = (writer.frames(group, name, count) for name in names)
     y = np.stack([writer.frames(group, name, count) for name in schema.components(plan, "first_y")], axis=-1)
-    return plan.recover(f), plan.recover(path), y, c
+    return plan.recover(f), plan.recover(path), y, c, *measures
 
 
 __all__ = ["FileProblem", "InputError", "RunFailed", "resume", "start"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from liouville.errors import InputError
 from liouville.plan import Plan
 from liouville.steps import Steps
-from particles import EULER
-from solvers import characteristics, fluctuations
+from particles import EULER, descend
+from solvers import characteristics, expansion, fluctuations
 from solvers.characteristics import Characteristics, Extent, MeanField
+from solvers.expansion import Expansion
 from solvers.finite_volume import FiniteVolume
 from solvers.fluctuations import Fluctuations
 from solvers.frames import Frame
@@ -25,6 +27,7 @@ SCHEMES: dict[str, type[Scheme]] = {"finite-volume": FiniteVolume, "semi-lagrang
 MARGIN = 4  # cells that "auto" ranges leave free at either end
 DIFFUSED = 1e-5  # mass that numerical diffusion alone may carry to a wall
 UNRESOLVED = 0.1  # of the norm of f_0, beyond which its estimated error says that the grid tells nothing
+SPECTRAL = {1: (512, 24), 2: (48, 24), 3: (18, 18)}  # nodes along y and c for the eigenvalues of M, by N
 COARSER = (4, 2)  # the grids, so many times coarser, that the error estimate needs
 
 
@@ -66,11 +69,36 @@ def reference(plan: Plan) -> Reference:
     return Reference(solved, steps, carried(steps), None if steps.tableau is EULER else carried(steps.halved))
 
 
-def fluctuation_theory(plan: Plan, known: Reference) -> Fluctuations:
-    """C for all pairs of times, and the operator R of every replica's path."""
-    return fluctuations.solve(
-        plan.problem.closure, plan.problem.initial.nodes, known.mean_field, known.half_step, known.steps.grid
-    )
+def fluctuation_theory(plan: Plan, known: Reference, **options: Any) -> Fluctuations:
+    """C for all pairs of times, and the operator R of every replica's path; options of `fluctuations.solve`."""
+    nodes, closure = plan.problem.initial.nodes, plan.problem.closure
+    return fluctuations.solve(closure, nodes, known.mean_field, known.half_step, known.steps.grid, **options)
+
+
+def late_eigenvalues(plan: Plan) -> Array:
+    """Eigenvalues of M (16) at the end of the run, ascending, to about 1e-3: the first is the gap."""
+    problem, steps = plan.problem, Steps.of(plan)
+    y, c, p = problem.initial.nodes(*SPECTRAL[problem.dimension])
+    count = steps.lengths.size
+    run = descend(problem.closure, y[None].copy(), c[None].copy(), p, steps.lengths, count, steps.tableau, keep=c.size)
+    y, c = run.y[0, -1], run.c[0, -1]
+    slopes = problem.closure.gradients(y) * (c[:, None, None] if problem.closure.moving else 0.0)
+    values = problem.closure.evaluate(y)
+    M = (p[:, None] * values).T @ values + np.einsum("q,qam,qal->ml", p, slopes, slopes, optimize=True)
+    return np.linalg.eigvalsh(M)
+
+
+def next_order(plan: Plan, known: Reference, final: float = np.inf, **options: Any) -> Expansion:
+    """f_1 of E f_n = f_0 + f_1/n, B of E||f_n - f_0||^2 = A/n + B/n^2, and Q, on the Volterra grid; not for Euler's.
+
+    final : time up to which they are wanted, at least.  options : of `expansion.solve`.
+    """
+    problem, grid = plan.problem, known.steps.grid
+    assert known.half_step is not None
+    count = min(grid.size, int(np.searchsorted(known.mean_field.times[grid], final)) + 1)
+    last = int(grid[count - 1])
+    coarse, fine = known.mean_field.until(last), known.half_step.until(2 * last)
+    return expansion.solve(problem.closure, problem.initial.nodes, coarse, fine, grid[:count], **options)
 
 
 def extent(plan: Plan) -> Extent:

@@ -15,7 +15,7 @@ from particles import map_rows
 
 Array = NDArray[np.floating]
 
-VOLTERRA = 2500  # T * M of the Volterra system beyond which it takes fewer times between the snapshots
+VOLTERRA = 2000  # T * M of the Volterra system beyond which it takes fewer times between the snapshots
 RESPONDING = 16  # features that a Volterra system must have room for
 MOST_UNKNOWNS = 5000  # and beyond which it is refused: its matrices take 200 MB each
 STORED = 2**27  # bytes of f_n and l_n of all replicas together, beyond which they are kept on fewer x

@@ -15,6 +15,7 @@ from liouville.densities import Initial
 from liouville.errors import InputError, Misfit
 from liouville.measures import Measure
 from liouville.model import Model, Number, Positive, shape
+from liouville.schedules import HealingTable
 from liouville.targets import Target
 from liouville.units import AnyUnit, UnitTable
 
@@ -58,6 +59,8 @@ class SolverTable(Model):
     """[solver].
 
     cells : N + 1 of them, y axes first, c last.  y_range : one [low, high] for each axis of y.
+    next_order : whether the terms of order 1/n of f_n and of its fluctuations are computed, too.
+    two_times : whether C(s, t) is stored for all pairs of snapshots.
     """
 
     scheme: Literal["finite-volume", "semi-lagrangian"] = "finite-volume"
@@ -70,6 +73,8 @@ class SolverTable(Model):
         Auto | Annotated[tuple[Range, ...], Field(min_length=1, max_length=3), Tag("a list")], Discriminator(shape)
     ] = "auto"
     tail: Annotated[float, Field(gt=0, lt=0.1)] = 1e-9
+    next_order: bool = False
+    two_times: bool = False
 
     @field_validator("c_range")
     @classmethod
@@ -123,6 +128,7 @@ class RunFile(Model):
     time: TimeTable
     solver: SolverTable = SolverTable()
     particles: ParticlesTable | None = None
+    healing: HealingTable | None = None
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:
@@ -143,6 +149,9 @@ class RunFile(Model):
             check_range(unit, solver.y_range)
         if particles is not None and particles.potential == "fourier" and not unit.circle:
             raise Misfit("particles.potential", f"must not be 'fourier' for the unit {unit.kind!r}, not on the circle")
+        if particles is not None and particles.integrator == "euler" and (self.healing or solver.next_order):
+            key = "healing" if self.healing else "solver.next_order"
+            raise Misfit(key, "must be left out with particles.integrator = 'euler': its next order is not known")
         if particles is not None and self.time.final / particles.step > MAX_STEPS:
             raise Misfit("particles.step", f"must be at least time.final/{MAX_STEPS}")
         return self
@@ -209,10 +218,15 @@ def tuples(value: Any) -> Any:
 
 def around(name: str, unit: AnyUnit, **tables: dict[str, Any]) -> RunFile:
     """A run file for a problem from Python: all tables but [problem], which only has its name. Raises InputError."""
-    kinds: dict[str, type[Model]] = {"time": TimeTable, "solver": SolverTable, "particles": ParticlesTable}
+    kinds: dict[str, type[Model]] = {
+        "time": TimeTable,
+        "solver": SolverTable,
+        "particles": ParticlesTable,
+        "healing": HealingTable,
+    }
     if unknown := set(tables) - set(kinds):
         raise InputError(f"{min(unknown)}: unknown table; allowed are {', '.join(kinds)}")
-    made: dict[str, Any] = {"solver": SolverTable(), "particles": None}
+    made: dict[str, Any] = {"solver": SolverTable(), "particles": None, "healing": None}
     for key, table in tables.items():
         try:
             made[key] = kinds[key].model_validate(tuples(table))
@@ -235,6 +249,7 @@ def dump(run: RunFile) -> str:
     if "target" not in run.problem.model_fields_set:
         rest = {"time": run.time.model_dump(), "solver": run.solver.model_dump()}
         rest |= {"particles": run.particles.model_dump()} if run.particles else {}
+        rest |= {"healing": run.healing.model_dump()} if run.healing else {}
         text = "".join(
             f"\n[{name}]\n" + "".join(f"{k} = {toml(v)}\n" for k, v in table.items()) for name, table in rest.items()
         )

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from liouville.distance import ENDS
 from liouville.plan import Plan
 from liouville.refinement import Trial
 from liouville.storage import Group, Variable
@@ -133,6 +134,25 @@ def characteristics(plan: Plan) -> Group:
     )
 
 
+TWO_TIMES = (
+    Variable(
+        "two_time_covariance",
+        ("time", "time2", "x", "x2"),
+        "covariance of the fluctuations at two times",
+        "C(s, t, x, x') = lim n Cov(f_n(s), f_n(t))",
+    ),
+)
+NEXT_ORDER = (
+    Variable("mean_correction", ("time", "x"), "mean of f_n at order 1/n", "f_1 = lim n (E f_n - f_0)"),
+    Variable("mean_correction_error", ("time",), "estimated error of f_1", "norm in L^2(mu)"),
+    Variable("next_order", ("time",), "next order of the fluctuations", "B of E||f_n - f_0||^2 = A/n + B/n^2"),
+    Variable("next_order_error", ("time",), "estimated error of B"),
+    Variable("path_remainder", ("time",), "remainder of the paths", "Q = lim n^2 E||f_n - f_0 - l_n||^2"),
+    Variable("path_remainder_error", ("time",), "estimated error of Q"),
+)
+NEXT_ORDER_CURVES = [variable.name for variable in NEXT_ORDER if variable.dims == ("time",)]
+
+
 def fluctuations(plan: Plan) -> Group:
     """/fluctuations: the central limit theorem, computed."""
     x = _inputs(plan)
@@ -150,6 +170,8 @@ def fluctuations(plan: Plan) -> Group:
             Variable("trace", ("time",), "trace of the covariance", "tr C(t) = lim n E||f_n - f_0||^2"),
             Variable("trace_error", ("time",), "estimated error of the trace"),
             Variable("two_time_trace", ("time", "time2"), "two-time trace", "tr C(s, t)"),
+            *(TWO_TIMES if plan.run.solver.two_times else ()),
+            *(NEXT_ORDER if plan.run.solver.next_order else ()),
             Variable(
                 "gap",
                 ("time",),
@@ -184,6 +206,7 @@ def particles(plan: Plan, n: int, replicas: int) -> Group:
         "time": plan.times,
         "x": _inputs(plan)[plan.kept],
         "replica": np.arange(replicas, dtype=float),
+        "end": plan.times[[0, -1]][:ENDS],
     }
     if keep:
         axes["particle"] = np.arange(keep, dtype=float)
@@ -202,6 +225,25 @@ def particles(plan: Plan, n: int, replicas: int) -> Group:
                 for name in components(plan, "first_y")
             ),
             Variable("first_c", ("replica", "time"), "weight of particle 0", "C_0(t)"),
+            Variable(
+                "loss_increase", ("replica",), "largest increase of the loss in a step", "max(0, l(t + dt) - l(t))"
+            ),
+            Variable(
+                "density_distance",
+                ("replica", "end"),
+                "squared distance of the particles from rho_0 at both ends, NaN where not measured",
+                "D^2 = sum_j |j|^-(N + 2) |int e^(ijz) (rho_n - rho_0)|^2",
+            ),
+            Variable(
+                "moment_distance",
+                ("replica", "end"),
+                "squared distance of G_n from G at both ends, NaN where not measured",
+                "sum_j (1 + |j|)^-(N + 2) |int e^(ijy) (G_n - G)|^2  (6)",
+            ),
+            Variable("density_floor", ("end",), "density_distance of n independent draws of rho_0, on average"),
+            Variable("moment_floor", ("end",), "moment_distance of n independent draws of rho_0, on average"),
+            Variable("density_limit", ("end",), "density_distance predicted by the fluctuation theory, to order 1/n"),
+            Variable("moment_limit", ("end",), "moment_distance predicted by the fluctuation theory, to order 1/n"),
             *(trajectories if keep else ()),
             *_measure(plan, plan.kept),
         ),

@@ -131,6 +131,8 @@ class Writer:
             with open_result(path) as old:
                 if text(old.attrs["status"]) != "completed":
                     raise FileProblem(f"{path}: is not completed; `liouville resume` goes on with it first")
+                if any(group.path in old and framed(old[group.path]) != group.framed() for group in groups):
+                    raise FileProblem(f"{path}: an older version recorded less of each replica; start anew")
                 require_space(path, sum(group.nbytes() for group in groups))
                 with aside(path) as new, _open_new(new) as file:
                     known = {name: text(value) for name, value in old.attrs.items() if name not in SIZES}

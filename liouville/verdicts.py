@@ -50,14 +50,18 @@ class Verdict:
         note: str = "",
         bound: float = 0.0,
         cause: str = "",
+        paper: float | None = None,
     ) -> Self:
-        """From (low, statistic, high), where the paper says what is predicted; the note says what would decide it.
+        """From (low, statistic, high); the note says what would decide it.
+
+        paper : what the paper says, where that is not what is predicted.
 
         bound, cause : what of the interval replicas do not reduce, as for `more_replicas`.
         """
         low, statistic, high = map(float, interval)
         note = note or more_replicas(statistic, low, high, predicted, margin, bound, cause)
-        return cls(name, statement, statistic, low, high, predicted, margin, predicted, primary, level, p_value, note)
+        paper = predicted if paper is None else paper
+        return cls(name, statement, statistic, low, high, predicted, margin, paper, primary, level, p_value, note)
 
     @property
     def outcome(self) -> str:

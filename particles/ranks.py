@@ -63,6 +63,11 @@ class Team:
 
         return Share(n, parts, collect), mine
 
+    def gather(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
+        """On rank 0 all ranks' values, joined along the last axis; on others their own."""
+        parts = self.comm.gather(values) if self.size > 1 else [values]
+        return np.concatenate(parts, axis=-1) if parts is not None and len(parts) > 1 else values
+
     def largest(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """The largest of all ranks' values, entry by entry."""
         return np.max(self.comm.allgather(values), axis=0)

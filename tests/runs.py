@@ -1,13 +1,16 @@
 """Small run files for the tests, and a comparison in memory whose parts can be exchanged for wrong ones."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from liouville import judgement, mean_field, runfile, simulation
+from liouville.density_limit import measured_with
 from liouville.judgement import Ensemble, Evidence
 from liouville.plan import Plan
+from liouville.simulation import Work
 from solvers import fluctuations
 from solvers.sources import sources
 
@@ -81,9 +84,11 @@ def evidence(
         of.problem.closure, of.problem.initial.nodes, known.mean_field, known.half_step, known.steps.grid, flow=flow
     )
     operator = simulation.PathOperator.build(known, theory)
-    ensembles = particles(of, known, operator, simulate)
+    distance = measured_with(of, known, theory)
+    right = partial(simulate, distance=distance) if simulate is simulation.simulate else simulate
+    ensembles = particles(of, known, operator, right)
     covariance = judgement.at_snapshots(of, known, theory)
-    return Evidence(of, known, solved, theory, covariance, last[0], ensembles)
+    return Evidence(of, known, solved, theory, covariance, last[0], ensembles, distance=distance)
 
 
 def particles(
@@ -96,8 +101,13 @@ def particles(
     found = []
     assert of.run.particles is not None
     for n, replicas in zip(of.run.particles.sizes, of.run.particles.replicas, strict=True):
-        parts = list(simulate(of, known, operator, n, replicas))
+        parts = list(simulate(of, known, operator, Work(n, replicas)))
         columns = [[p.coefficients for p in parts], [p.path for p in parts]]
         columns += [[p.y[..., 0] for p in parts], [p.c[..., 0] for p in parts]]
+        columns += [
+            [p.increase for p in parts],
+            [p.density_distance for p in parts],
+            [p.moment_distance for p in parts],
+        ]
         found.append(Ensemble(n, *(np.concatenate(column) for column in columns)))
     return tuple(found)

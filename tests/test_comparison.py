@@ -16,6 +16,8 @@ from numpy.testing import assert_allclose
 
 import liouville as lv
 from liouville import comparison, runfile, simulation, storage
+from liouville.plan import Plan
+from particles import stream
 
 TEXT = runs.text(**runs.TINY)
 
@@ -49,7 +51,9 @@ def test_every_group_is_there_and_agrees_with_itself(finished: Path) -> None:
     assert run.status == "completed"
     assert set(run.particles) == {16, 32, 64}
     for n, ensemble in run.particles.items():
-        f, f0, path = ensemble.f, run.density.f, ensemble.path
+        # f_0 of the grid, moved by what the particles' integrator adds to it
+        shift = run.characteristics.f_stepped - run.characteristics.f
+        f, f0, path = ensemble.f, run.density.f + shift, ensemble.path
         np.testing.assert_allclose(ensemble.loss, 0.5 * ((f - problem.f) ** 2) @ problem.weights, rtol=1e-10)
         np.testing.assert_allclose(ensemble.deviation, ((f - f0) ** 2) @ problem.weights, rtol=1e-9)
         np.testing.assert_allclose(
@@ -160,10 +164,10 @@ def test_added_replicas_are_those_of_one_run(tmp_path: Path, monkeypatch: pytest
     comparison.add(tmp_path / "few.h5", [8])
     right = simulation.simulate
 
-    def interrupted(plan, known, operator, n, *rest, **options):  # type: ignore[no-untyped-def]
-        if n == 32:
+    def interrupted(plan, known, operator, part, **options):  # type: ignore[no-untyped-def]
+        if part.n == 32:
             raise KeyboardInterrupt
-        yield from right(plan, known, operator, n, *rest, **options)
+        yield from right(plan, known, operator, part, **options)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(simulation, "simulate", interrupted)
@@ -247,17 +251,44 @@ def test_a_network_that_is_not_finite_any_more_stops_the_run(tmp_path: Path, mon
     assert run.status == "failed" and run.particles[16].committed == 40
 
 
+def start_of(plan: Plan, n: int, replica: int, part: range | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The start of a replica, or a part of its particles."""
+    part = part or range(n)
+    y, c = np.empty((1, len(part))), np.empty(len(part))
+    simulation.sample(plan, n, replica, part, y, c)
+    return y, c
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_parts_of_a_start_are_parts_of_the_whole(monkeypatch: pytest.MonkeyPatch, nested: bool) -> None:
+    """Ranks draw their own particles, block by block; a start of one block is what it was without blocks."""
+    plan = runs.plan(**runs.TINY, nested=nested)
+    alone = start_of(plan, 1000, 2)
+    monkeypatch.setattr(simulation, "DRAWN", 300)
+    monkeypatch.setattr(simulation, "NESTED", 300)
+    y, c = start_of(plan, 1000, 2)
+    assert not np.array_equal(y[:, :300], y[:, 300:600])
+    if not nested:
+        drawn = plan.problem.initial.sample(stream(1, 1000, 2), 300)
+        np.testing.assert_array_equal(y[:, :300], drawn[0])
+        assert not np.array_equal(alone[1][300:], c[300:])
+    for part in (range(0, 10), range(250, 700), range(600, 1000), range(999, 1000)):
+        some_y, some_c = start_of(plan, 1000, 2, part)
+        np.testing.assert_array_equal(some_y, y[:, part.start : part.stop])
+        np.testing.assert_array_equal(some_c, c[part.start : part.stop])
+
+
 def test_nested_sizes_start_from_one_sequence_whatever_the_largest(tmp_path: Path) -> None:
 
     largest = runs.plan(**runs.TINY | {"sizes": [16, 32, 9000]}, nested=True)
     smaller = runs.plan(**runs.TINY, nested=True)
-    y, c = simulation.sample(largest, 9000, 3)
+    y, c = start_of(largest, 9000, 3)
     for plan, n in ((largest, 16), (smaller, 64), (largest, 5000)):
-        first_y, first_c = simulation.sample(plan, n, 3)
+        first_y, first_c = start_of(plan, n, 3)
         np.testing.assert_array_equal(first_y, y[:, :n])
         np.testing.assert_array_equal(first_c, c[:n])
     assert not np.array_equal(y[:, :4096], y[:, 4096:8192])
-    assert not np.array_equal(simulation.sample(largest, 16, 4)[1], c[:16])
+    assert not np.array_equal(start_of(largest, 16, 4)[1], c[:16])
     with pytest.raises(runfile.InputError, match=r"particles\.nested: must be false for `liouville compare`"):
         comparison.start(smaller.run, "compare", tmp_path / "n.h5")
 
@@ -310,3 +341,13 @@ def test_a_problem_made_in_python_is_solved_and_compared() -> None:
     assert not [verdict.name for verdict in run.verdicts if verdict.outcome == "rejected" and verdict.primary]
     assert np.array_equal(solved.density.rho, run.density.rho)
     assert_allclose(run.density.f, run.characteristics.f, rtol=0, atol=2e-4)
+
+
+def test_replicas_are_not_added_to_a_file_that_recorded_less(tmp_path: Path) -> None:
+    comparison.start(runfile.parse(TEXT), "simulate", tmp_path / "old.h5")
+    with h5py.File(tmp_path / "old.h5", "r+") as file:
+        home = file["/particles/n00016"]
+        home.attrs["framed"] = str(home.attrs["framed"]).replace(" loss_increase", "")
+    with pytest.raises(storage.FileProblem, match="an older version recorded less of each replica; start anew"):
+        comparison.add(tmp_path / "old.h5", [8])
+    assert lv.open(tmp_path / "old.h5").status == "completed"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import runs
+from test_plots import OF_OTHERS
 
 import liouville as lv
 from liouville import comparison, plots, runfile
@@ -42,7 +43,7 @@ def test_nothing_is_rejected(run: lv.Run) -> None:
 
 def test_every_picture_is_drawn_where_the_inputs_are(run: lv.Run) -> None:
     for kind in plots.KINDS:
-        if kind != "convergence":
+        if kind not in OF_OTHERS:
             figure = plots.draw(run, kind)
             assert all(ax.has_data() for ax in figure.axes if ax.get_visible() and ax.get_label() != "<colorbar>")
     problem = run.plan.problem

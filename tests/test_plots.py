@@ -37,7 +37,8 @@ sizes = [16, 32, 64]
 replicas = [40, 30, 20]
 seed = 3
 """
-OF_RUNS = tuple(kind for kind in plots.KINDS if kind != "convergence")  # a study of its own: test_convergence.py
+OF_OTHERS = ("convergence", "sample", "correction", "study")  # of other runs: tests of these names, test_healing.py
+OF_RUNS = tuple(kind for kind in plots.KINDS if kind not in OF_OTHERS)
 PARTICLES = ("lln", "clt", "paths", "healing")
 
 

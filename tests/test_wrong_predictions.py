@@ -95,9 +95,10 @@ def test_right_predictions_on_other_problems_are_not_rejected() -> None:
 def test_particles_with_one_sign_turned_are_rejected(term: str) -> None:
     """(9) in plain numpy, with the sign of one of its four terms turned."""
 
-    def turned(plan, known, operator, n, replicas, start=0, keep=1):  # type: ignore[no-untyped-def]
+    def turned(plan, known, operator, part, keep=1):  # type: ignore[no-untyped-def]
         closure, steps = plan.problem.closure, plan.intervals * plan.substeps
-        right = list(simulation.simulate(plan, known, operator, n, replicas))
+        n, replicas = part.n, part.replicas
+        right = list(simulation.simulate(plan, known, operator, part))
         path = np.concatenate([part.path for part in right])
         seed = plan.run.particles.seed
         starts = [plan.problem.initial.sample(stream(seed, n, r), n) for r in range(replicas)]

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from liouville.judgement.evidence import Evidence, whitening
-from liouville.statistics import Estimate, combine, critical, dkw, effect_interval
+from liouville.statistics import combine, critical, dkw, effect_interval
 from liouville.verdicts import DIAGNOSTIC, Verdict, worst
 from solvers.grid import Grid
 
 Array = NDArray[np.floating]
 
-NAN = float("nan")
 ASYMPTOTIC = 3.0  # of 2 lambda_min t from which tr C is taken to decay at the slowest rate
 
 
@@ -111,35 +110,6 @@ def cell_counts(density: Array, grid: Grid, y: Array, c: Array, least: float = 1
     mass = np.concatenate(masses)
     kept = mass > 0
     return np.concatenate(counts)[kept].astype(float), mass[kept] / mass.sum() * y.size
-
-
-def decay_of_loss(evidence: Evidence) -> Verdict:
-    """The loss decays at a rate that does not depend on n, where ||r_0||^2 >= 20 tr C/n."""
-    times, target = evidence.times, evidence.plan.problem.projection
-    mean_field = np.sum((evidence.f0 - target) ** 2, axis=-1)
-    level = 1 - (1 - DIAGNOSTIC) / len(evidence.ensembles)
-    cases = []
-    for ensemble in evidence.ensembles:
-        early = mean_field >= 20 * evidence.trace / ensemble.n
-        window = np.arange(early.size if early.all() else int(np.argmin(early)))  # from t = 0 until it first fails
-        if window.size < 4:
-            continue
-        t = times[window] - times[window].mean()
-        weights = -t / np.sum(t**2)
-        rate = weights @ np.log(mean_field[window])
-        logs = combine([np.sum((ensemble.f[:, window] - target) ** 2, axis=-1)]).log()
-        fitted = Estimate(weights[None] @ logs.value, (weights @ logs.covariance @ weights)[None, None], logs.dof)
-        cases.append((fitted.value[0] / rate, critical(fitted, level) * fitted.error[0] / abs(rate)))
-    statement = (
-        "the loss decays at the rate of l_0 for every n, where ||r_0||^2 >= 20 tr C/n (ratio of fitted rates, worst n)"
-    )
-    if not cases:
-        interval, note = (NAN, NAN, NAN), "no size has enough snapshots where ||r_0||^2 >= 20 tr C/n"
-    else:
-        value, half = np.array(cases).T
-        k = worst(value, value - half, value + half, 1.0, 0.1)
-        interval, note = (value[k] - half[k], value[k], value[k] + half[k]), ""
-    return Verdict.of("loss-decay", statement, interval, 1.0, 0.1, primary=False, level=DIAGNOSTIC, note=note)
 
 
 def decay_of_trace(evidence: Evidence) -> Verdict | None:

@@ -1,17 +1,21 @@
 """All that the verdicts look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from liouville.distance import ENDS, Distance
 from liouville.mean_field import Density, Reference
 from liouville.plan import Plan
+from liouville.verdicts import FALSE_ALARMS
 from solvers.fluctuations import Fluctuations
 
 Array = NDArray[np.floating]
 
+STATISTICAL = 4  # primary verdicts of a comparison that are statistical
+LEVEL = 1 - FALSE_ALARMS / STATISTICAL  # of the interval of each
 MODES_ABOVE = 1e-6  # of the largest eigenvalue of C: the modes on which fluctuations are whitened
 
 
@@ -20,6 +24,7 @@ class Ensemble:
     """Replicas of one size.
 
     f, path : (R, S, M) coefficients of f_n and l_n.  y : (R, S, N), c : (R, S), one particle of each.
+    increase, density_distance, moment_distance : as of `simulation.Replicas`, empty where they are not known.
     """
 
     n: int
@@ -27,11 +32,20 @@ class Ensemble:
     path: Array
     y: Array
     c: Array
+    increase: Array = field(default_factory=lambda: np.empty(0))
+    density_distance: Array = field(default_factory=lambda: np.empty((0, ENDS)))
+    moment_distance: Array = field(default_factory=lambda: np.empty((0, ENDS)))
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """A whole comparison. covariance : (S, M, M), C at the snapshots.  density : (*Ny, Nc), rho_0 at the last one."""
+    """A whole comparison.
+
+    covariance : (S, M, M), C at the snapshots.  density : (*Ny, Nc), rho_0 at the last one.
+    level : of the interval of each primary statistical verdict.
+    distance : what the particles' distances from rho_0 were measured with.
+    first_order : f_1 of E f_n = f_0 + f_1/n + ..., (S, M), where it is known.
+    """
 
     plan: Plan
     reference: Reference
@@ -40,6 +54,9 @@ class Evidence:
     covariance: Array
     density: Array
     ensembles: tuple[Ensemble, ...]
+    level: float = LEVEL
+    distance: Distance | None = None
+    first_order: Array | None = None
 
     @property
     def times(self) -> Array:

@@ -21,11 +21,10 @@ from liouville.statistics import (
     log_slope,
     slope_weights,
 )
-from liouville.verdicts import FALSE_ALARMS, Verdict, worst
+from liouville.verdicts import Verdict, worst
 
 Array = NDArray[np.floating]
 
-LEVEL = 1 - FALSE_ALARMS / 4  # of each of the four
 RATIO_MARGIN = 0.1
 SLOPE_MARGIN = 0.5  # half way to 1, the slope of a wrong theory
 CAUSES = (  # of what is not sampling error in an interval, and what would lessen it
@@ -50,12 +49,11 @@ def leading(evidence: Evidence, roots: list[Array]) -> tuple[Estimate, Array]:
     unit = np.ones(len(roots))
     weights, terms = extrapolation(excess, unit)
     from_f0 = np.zeros(len(roots))
+    error, norm = evidence.f0_error, np.array([np.linalg.norm(W, 2) for W in roots])
     for ensemble, weight in zip(evidence.ensembles, np.abs(weights), strict=True):
         mean = np.mean(ensemble.f - evidence.f0, axis=0)
-        for s, W in enumerate(roots):
-            error = evidence.f0_error[s]
-            steepest = 2 * np.linalg.norm(W @ (W.T @ mean[s])) * error + np.linalg.norm(W, 2) ** 2 * error**2
-            from_f0[s] += weight[s] * ensemble.n * steepest
+        slope = np.array([np.linalg.norm(W @ (W.T @ off)) for W, off in zip(roots, mean, strict=True)])
+        from_f0 += weight * ensemble.n * (2 * slope * error + norm**2 * error**2)
     last = combine([excess[largest.n]])
     x = np.abs(last.value) + 3 * last.error
     falling = np.abs(last.value) <= np.abs(np.mean(excess[int(evidence.sizes.min())], axis=0))
@@ -74,17 +72,17 @@ def _traces(evidence: Evidence) -> list[Array]:
     return [identity / np.sqrt(max(trace, 1e-300)) for trace in evidence.trace]
 
 
-def _ratio(name: str, statement: str, estimate: Estimate, bounds: Array, times: Array) -> Verdict:
+def _ratio(name: str, statement: str, estimate: Estimate, bounds: Array, times: Array, level: float) -> Verdict:
     """A ratio that should be 1 at all times: simultaneous log-scale intervals, widened by `bounds`; {t}: the worst."""
     logs, bound = estimate.log(), bounds.sum(axis=0)
-    half = critical(estimate, LEVEL) * logs.error
+    half = critical(estimate, level) * logs.error
     low, high = np.exp(logs.value - half) - bound, np.exp(logs.value + half) + bound
     k = worst(estimate.value, low, high, 1.0, RATIO_MARGIN)
     interval = (low[k], estimate.value[k], high[k])
     statement = statement.format(t=f"{times[k]:g}")
     cause = CAUSES[int(np.argmax(bounds[:, k]))]
     return Verdict.of(
-        name, statement, interval, 1.0, RATIO_MARGIN, primary=True, level=LEVEL, bound=float(bound[k]), cause=cause
+        name, statement, interval, 1.0, RATIO_MARGIN, primary=True, level=level, bound=float(bound[k]), cause=cause
     )
 
 
@@ -92,7 +90,7 @@ def law_of_large_numbers(evidence: Evidence) -> Verdict:
     """E||f_n - f_0||^2 = A/n + B/n^2 + D/n^3 over n, B and D free: A against tr C at the last snapshot."""
     estimate, bounds = leading(evidence, _traces(evidence))
     statement = "E||f_n - f_0||^2 = A/n + B/n^2 + D/n^3 with A = tr C (A/tr C at t = {t})"
-    return _ratio("lln", statement, estimate.at(-1), bounds[:, [-1]], evidence.times[[-1]])
+    return _ratio("lln", statement, estimate.at(-1), bounds[:, [-1]], evidence.times[[-1]], evidence.level)
 
 
 def healing(evidence: Evidence) -> Verdict:
@@ -103,7 +101,7 @@ def healing(evidence: Evidence) -> Verdict:
         f"A(t) = tr C(t) at every snapshot while tr C goes to {fall:.2g} of its start "
         "(A/tr C at the worst, t = {t}; simultaneous interval)"
     )
-    return _ratio("healing", statement, estimate, bounds, evidence.times)
+    return _ratio("healing", statement, estimate, bounds, evidence.times, evidence.level)
 
 
 def covariance(evidence: Evidence) -> Verdict:
@@ -117,7 +115,7 @@ def covariance(evidence: Evidence) -> Verdict:
         f"n Cov(f_n - f_0) -> C, from n up to {evidence.largest.n} (tr(C^-1 Chat)/{roots[-1].shape[1]} "
         "at the worst snapshot, t = {t}; simultaneous interval)"
     )
-    return _ratio("clt-covariance", statement, estimate, bounds, evidence.times)
+    return _ratio("clt-covariance", statement, estimate, bounds, evidence.times, evidence.level)
 
 
 def paths(evidence: Evidence) -> Verdict:
@@ -132,7 +130,7 @@ def paths(evidence: Evidence) -> Verdict:
             0.0,
             SLOPE_MARGIN,
             primary=True,
-            level=LEVEL,
+            level=evidence.level,
             note="needs at least two sizes",
         )
     remainder = {}
@@ -145,7 +143,7 @@ def paths(evidence: Evidence) -> Verdict:
         path_error = 0.5 * evidence.trace_error * np.sqrt(evidence.trace / ensemble.n)
         widen += weight * 2 * np.stack([path_error, evidence.f0_error])[:, 1:] / rms
     slope = log_slope(remainder)
-    half = critical(slope, LEVEL) * slope.error + widen.sum(axis=0)
+    half = critical(slope, evidence.level) * slope.error + widen.sum(axis=0)
     low, high = (np.maximum(end, -SLOPE_MARGIN) for end in (slope.value - half, slope.value + half))  # one-sided
     k = worst(slope.value, low, high, 0.0, SLOPE_MARGIN)
     return Verdict.of(
@@ -155,7 +153,7 @@ def paths(evidence: Evidence) -> Verdict:
         0.0,
         SLOPE_MARGIN,
         primary=True,
-        level=LEVEL,
+        level=evidence.level,
         bound=float(widen[:, k].sum()),
         cause=CAUSES[int(np.argmax(widen[:, k]))],
     )

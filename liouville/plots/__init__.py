@@ -10,7 +10,22 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from liouville.beside import aside
-from liouville.plots import clt, convergence, density, healing, lln, paths, representation, style, summary
+from liouville.plots import (
+    clt,
+    convergence,
+    correction,
+    density,
+    distance,
+    healing,
+    lln,
+    loss,
+    paths,
+    representation,
+    sample,
+    study,
+    style,
+    summary,
+)
 from liouville.results import Run
 
 __all__ = ["KINDS", "draw", "save"]
@@ -23,6 +38,11 @@ PICTURES: dict[str, Callable[[Run], Figure]] = {
     "clt": clt.draw,
     "paths": paths.draw,
     "healing": healing.draw,
+    "correction": correction.draw,
+    "study": study.draw,
+    "loss": loss.draw,
+    "distance": distance.draw,
+    "sample": sample.draw,
     "convergence": convergence.draw,
 }
 KINDS: tuple[str, ...] = tuple(PICTURES)
@@ -43,10 +63,19 @@ def draw(run: Run, kind: str) -> Figure:
 
 def save(run: Run, kind: str, path: str | Path) -> None:
     """Draw and write by suffix (.png, .pdf, .svg), aside and then moved into place; ValueError as for `draw`."""
+    _suffix(Path(path))
+    write(draw(run, kind), path)
+
+
+def write(figure: Figure, path: str | Path) -> None:
+    """Write a figure by suffix, aside and then moved into place. Raises ValueError for another suffix."""
     path = Path(path)
+    suffix = _suffix(path)
+    with style.styled(), aside(path) as new:
+        figure.savefig(new, format=suffix[1:], dpi=style.DPI, **SUFFIXES[suffix])
+
+
+def _suffix(path: Path) -> str:
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path}: a picture is {', '.join(SUFFIXES)}, not {path.suffix or 'a name without suffix'!r}")
-    figure = draw(run, kind)
-    with style.styled(), aside(path) as new:
-        suffix = path.suffix.lower()
-        figure.savefig(new, format=suffix[1:], dpi=style.DPI, **SUFFIXES[suffix])
+    return path.suffix.lower()

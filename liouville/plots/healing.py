@@ -8,7 +8,7 @@ from liouville.judgement import LEVEL
 from liouville.plots import style
 from liouville.plots.moments import Collapse, pointwise, positive
 from liouville.results import Run
-from liouville.statistics import combine, critical
+from liouville.statistics import combine, critical, median
 from liouville.verdicts import DIAGNOSTIC
 
 MARGIN = 0.1  # of the verdict
@@ -26,12 +26,19 @@ def draw(run: Run) -> Figure:
 
 
 def panel(ax: Axes, collapse: Collapse) -> None:
-    """n E||f_n - f_0||^2 over time for every n, with 99% intervals, and tr C."""
+    """n E||f_n - f_0||^2 over time for every n, with 99% intervals, and tr C; dotted, the median in place of the mean.
+
+    They part where the tail is heavy: a few replicas then carry the mean.
+    """
     for n, colour in style.by_size(collapse.sizes).items():
         estimate = collapse.square(n)
         low, high = pointwise(estimate)
         ax.fill_between(collapse.times, low, high, color=colour, alpha=0.3, linewidth=0)
         ax.plot(collapse.times, estimate.value, color=colour, label=f"$n = {n}$")
+        low, value, high = median(n * collapse.samples[n].deviation, DIAGNOSTIC)
+        ax.fill_between(collapse.times, low, high, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(collapse.times, value, ":", color=colour)
+    ax.plot([], [], ":", color=style.GREY, label="medians over replicas")
     ax.plot(collapse.times, collapse.trace, "--", color=style.BLACK, label=r"predicted $\mathrm{tr}\,C(t)$")
     style.decades(ax)
     ax.set_xlabel("time $t$")

@@ -81,6 +81,18 @@ class Samples:
         return self._committed("path_deviation")
 
     @cached_property
+    def increase(self) -> Array:
+        """Largest rise of the loss in a step, (R,). Raises ValueError where an older version wrote the file."""
+        if "loss_increase" not in self.view.variables:
+            raise ValueError("the file has no loss_increase; a new run writes it")
+        return self._committed("loss_increase")
+
+    def measured(self, name: str) -> Array:
+        """Squared distances at both ends of those replicas that were measured, (R', 2)."""
+        values = self._committed(name)
+        return np.asarray(values[np.isfinite(values).all(axis=1)])
+
+    @cached_property
     def path_square(self) -> Array:
         """||l_n||^2, (R, S)."""
         return np.asarray(np.sum(self.path**2, axis=-1))
@@ -116,11 +128,19 @@ def coefficients(problem: Problem, x: Array, values: Array) -> Array:
 
 
 def mean_field(run: Run) -> tuple[Array, Array]:
-    """Times (S,) and coefficients (S, M) of f_0: of the finite volumes if complete, else of the characteristics."""
+    """Times (S,) and coefficients (S, M) of f_0: of the finite volumes if complete, else of the characteristics.
+
+    What the integrator of the particles adds to it is added.
+    """
     view, count = require(run, DENSITY if present(run, DENSITY) else CHARACTERISTICS)
     if count < len(view.time):
         view, count = require(run, CHARACTERISTICS)
-    return view.time[:count], coefficients(run.plan.problem, view.x, view.f[:count])
+    f = view.f[:count]
+    if present(run, CHARACTERISTICS):
+        known, there = require(run, CHARACTERISTICS)
+        if there >= count and "f_stepped" in known.variables:
+            f = f + known.f_stepped[:count] - known.f[:count]
+    return view.time[:count], coefficients(run.plan.problem, view.x, f)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from liouville.plots import density, healing, lln, paths, representation, style
+from liouville.plots import density, healing, lln, paths, representation, sample, style
 from liouville.plots.moments import Collapse
 from liouville.plots.readings import CHARACTERISTICS, DENSITY, FLUCTUATIONS, PARTICLES, present, require
 from liouville.results import Run
@@ -40,9 +40,13 @@ def _panels(run: Run, verdicts: list[Verdict]) -> list[Callable[[Axes], None]]:
         panels.append(lambda ax: representation.panel(ax, run, 3))
     if present(run, FLUCTUATIONS) and present(run, PARTICLES):
         collapse = Collapse.of(run)
-        panels.append(lambda ax: lln.panel(ax, collapse, 3))
+        if sample.nested(run):  # intervals that join sizes need independent ones
+            panels.append(lambda ax: sample.panel(ax, run))
+        else:
+            panels.append(lambda ax: lln.panel(ax, collapse, 3))
         panels.append(lambda ax: paths.panel(ax, run))
-        panels.append(lambda ax: healing.panel(ax, collapse))
+        if not sample.nested(run):
+            panels.append(lambda ax: healing.panel(ax, collapse))
     if verdicts:
         panels.append(lambda ax: forest(ax, verdicts))
     return panels
