@@ -96,5 +96,5 @@ def _over_time(ax: Axes, run: Run) -> None:
     style.decades(ax)
     ax.set_xlabel("time $t$")
     ax.set_ylabel(r"$(E\|f_n - f_0\|^2)^{1/2}$")
-    ax.set_title(r"bands: simulation, 99%; dashed: $(A/n + B/n^2)^{1/2}$; dotted: $(A/n)^{1/2}$", fontsize=11.5)
+    ax.set_title("bands: simulation, 99%\ndashed: $(A/n + B/n^2)^{1/2}$, dotted: $(A/n)^{1/2}$")
     ax.legend(ncols=2)
