@@ -163,6 +163,7 @@ def _run(
         with stages.stage(f"particles, n = {part.n}", part.replicas) as advance:
             ensembles.append(_simulate(plan, known, operator, distance, f0, part, writer, advance))
         writer.sync()
+    team().rested()
     extra = [schema.hypotheses(hypotheses(plan, theory))]
     verdicts: list[Verdict] = []
     if solved is not None and ensembles:

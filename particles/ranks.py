@@ -5,6 +5,7 @@ their own streams, and where one run's particles are spread, every rank adds the
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -42,6 +43,10 @@ class Team:
         if self.comm:
             self.comm.bcast(task)
             self.working = task is not None
+
+    def rested(self) -> None:
+        """Of rank 0: all results of the task are here, and the others wait for the next."""
+        self.working = False
 
     def told(self) -> Any:
         """The next task from rank 0."""
@@ -112,18 +117,27 @@ class Team:
 def team() -> Team:
     """The ranks that a launcher such as mpiexec has started together with this process.
 
-    Raises ImportError where it has and mpi4py is missing.
+    Raises ImportError where it has and mpi4py is missing, or belongs to another MPI library.
     """
-    if not any(int(os.environ.get(name, "1")) > 1 for name in LAUNCHED):
+    ranks = max(int(size) for name in LAUNCHED if (size := os.environ.get(name, "1")).isdigit())
+    if ranks == 1:
         return Team()
     try:
-        from mpi4py import MPI
+        with warnings.catch_warnings(
+            action="ignore", category=RuntimeWarning
+        ):  # of a launcher it does not know, see below
+            from mpi4py import MPI
     except ImportError as error:
         raise ImportError(
             f"several processes were started together, which needs mpi4py and an MPI library ({error}): "
             "pip install 'liouville[mpi]'"
         ) from None
     made = Team(MPI.COMM_WORLD)
+    if made.size == 1:
+        raise ImportError(
+            f"{ranks} processes were started together, but each finds itself alone: mpi4py uses another MPI library "
+            f"({MPI.Get_library_version().split()[0]}) than the launcher"
+        )
     if "NUMBA_NUM_THREADS" not in os.environ:
         host = MPI.COMM_WORLD.Split_type(MPI.COMM_TYPE_SHARED)
         numba.set_num_threads(_threads(host.allgather(sorted(os.sched_getaffinity(0))), host.Get_rank()))

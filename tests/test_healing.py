@@ -190,8 +190,8 @@ def test_right_theory_is_supported_and_each_wrong_one_rejected(study: Study) -> 
         ("healing-limit", replace(theory, A=1.2 * theory.A)),
         ("healing-next-order", replace(theory, B=1.6 * theory.B)),
         ("healing-mean", replace(theory, f1=-theory.f1)),
-        ("healing-exponent", replace(theory, A=theory.A * np.exp(0.6 * study.plan.times))),
-        ("healing-order", replace(theory, residual=0 * theory.residual)),
+        ("healing-exponent-1", replace(theory, A=theory.A * np.exp(0.6 * study.plan.times))),
+        ("healing-order-1", replace(theory, residual=0 * theory.residual)),
     ):
         data = norms
         if name == "healing-mean":
@@ -235,8 +235,8 @@ def test_a_study_is_written_judged_drawn_and_resumed(tmp_path: Path, monkeypatch
     found = comparison.start(run, "compare", tmp_path / "whole.h5")
     names = [v.name for v in found if v.name.startswith("healing")]
     assert names == [
-        "healing", "healing-limit", "healing-next-order", "healing-mean", "healing-exponent", "healing-order",
-        "healing-exponent", "healing-order", "healing-control-frozen",
+        "healing", "healing-limit", "healing-next-order", "healing-mean", "healing-exponent-1", "healing-order-1",
+        "healing-exponent-2", "healing-order-2", "healing-control-frozen-1",
     ]  # fmt: skip
     assert {v.level for v in found if v.primary and v.level == v.level} == {1 - 0.01 / 12}
     assert not [v for v in found if v.outcome == "rejected" and v.primary]

@@ -128,6 +128,46 @@ def test_ranks_without_mpi4py_are_told_so_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2 and "liouville[mpi]" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
+def test_ranks_of_another_mpi_library_are_told_so_in_one_line(tmp_path: Path) -> None:
+    """Each would take itself for the only one, and write the same file."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PMI")} | {"OMPI_COMM_WORLD_SIZE": "2"}
+    done = subprocess.run(
+        [*PROGRAM, "problems"], capture_output=True, text=True, env=environment, cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 2 and "finds itself alone" in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+class Silent:
+    """A communicator of two that says what was asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[object] = []
+
+    def Get_rank(self) -> int:
+        return 0
+
+    def Get_size(self) -> int:
+        return 2
+
+    def bcast(self, task: object) -> None:
+        self.asked.append(task)
+
+    def Abort(self, status: int) -> None:
+        self.asked.append(status)
+
+
+def test_only_ranks_at_work_are_ended_by_force() -> None:
+    """A rejected verdict (status 1) comes when all results are there: the others go home."""
+    for rested, expected in ((True, ["task", None]), (False, ["task", 1, None])):
+        comm = Silent()
+        ranks = Team(comm)
+        ranks.tell("task")
+        if rested:
+            ranks.rested()
+        ranks.leave(1)
+        assert comm.asked == expected
+
+
 @pytest.mark.parametrize("n", [1, BLOCK, 10_000, 10**6, 10**8])
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7])
 def test_ranks_share_all_particles_in_whole_chunks(n: int, ranks: int) -> None:

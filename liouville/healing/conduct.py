@@ -35,4 +35,5 @@ def conduct(study: Study, writer: Writer, stages: Stages, level: float) -> tuple
                 advance(len(some.path))
         norms[part.n] = Norms.join(found)
         writer.sync()
+    team().rested()
     return judge.judge(study, theory, norms, level), groups.summary(study, theory, Curves.of(study, norms))

@@ -118,7 +118,7 @@ def exponent(study: Study, k: int, theory: Theory, norms: Mapping[int, Norms], l
     (n, at), (m, then) = list(zip(norms, study.at[k], strict=True))[-2:]
     times = study.plan.times
     return _exponent(
-        "healing-exponent",
+        f"healing-exponent-{k + 1}",
         f"(E||f_n - f_0||^2)^(1/2) falls like n^-xi along a_n = {described(study.schedules[k])} "
         f"(xi from n = {n} to {m}, t = {times[at]:.3g} to {times[then]:.3g}",
         _fitted(norms, pair, study.at[k][-2:], deviation),
@@ -134,7 +134,7 @@ def order(study: Study, k: int, theory: Theory, norms: Mapping[int, Norms], leve
     found = _fitted(norms, norms, study.at[k], distance)
     value = found.value[0]
     return _exponent(
-        f"healing-control-{study.name}" if study.control else "healing-order",
+        (f"healing-control-{study.name}" if study.control else "healing-order") + f"-{k + 1}",
         f"(E||f_n - f||^2)^(1/2) falls like n^-xi along a_n = {described(study.schedules[k])} "
         f"(xi fitted to n = {min(norms)} ... {max(norms)}; (20) with 0.9 {'holds' if value > 0.9 else 'fails'}",
         found,
