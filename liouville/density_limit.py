@@ -56,7 +56,7 @@ def density_limits(plan: Plan, known: Reference, theory: Fluctuations, distance:
             closure, start_y, start_c, field.field, field.lengths, count, field.tableau, every=count
         )
         g, slopes = _functions(distance, end_y[-1], end_c[-1])
-        A = np.einsum("kqi,qij->kqj", slopes, J[-1]) * q[:, None]
+        A = np.einsum("kqi,qij->kjq", slopes, J[-1]) * q
         response += A.reshape(weights.size, -1) @ B.reshape(T * M, -1).T
         h = h[:, :M].reshape(T * M, -1)
         joint += (g * q) @ h.T

@@ -12,9 +12,11 @@ from liouville.errors import InputError
 from liouville.problem import Problem
 from liouville.runfile import RunFile
 from particles import map_rows
+from solvers.characteristics import ROUGH
 
 Array = NDArray[np.floating]
 
+RESOLVED = 0.1  # of the time in which the fastest mode decays at t = 0, what a step of the Volterra system may take
 VOLTERRA = 2000  # T * M of the Volterra system beyond which it takes fewer times between the snapshots
 RESPONDING = 16  # features that a Volterra system must have room for
 MOST_UNKNOWNS = 5000  # and beyond which it is refused: its matrices take 200 MB each
@@ -79,22 +81,20 @@ class Plan:
         return float(self.times[1]) / self.substeps
 
     @property
-    def every(self) -> int:
-        """Equal steps to a step of the Volterra grid: the least for which its system is affordable; all of Euler's."""
-        if self.run.particles and self.run.particles.integrator == "euler":
-            return 1
-        divisors = [every for every in range(1, self.substeps + 1) if self.substeps % every == 0]
-        affordable = [every for every in divisors if self._unknowns(every) <= VOLTERRA]
-        return min(affordable, default=self.substeps)
-
-    @property
     def affordable_times(self) -> int:
         """Times of a Volterra system that is affordable."""
         return VOLTERRA // min(RESPONDING, self.problem.rank)
 
-    def _unknowns(self, every: int) -> int:
-        """T M' of the Volterra system on every `every`-th step."""
-        return (self.intervals * self.substeps // every + 1) * min(RESPONDING, self.problem.rank)
+    @cached_property
+    def spacing(self) -> float:
+        """Of the times of the Volterra system, at most: RESOLVED over the largest eigenvalue of M (16) at t = 0."""
+        problem = self.problem
+        M = problem.M(*problem.initial.nodes(*ROUGH[problem.dimension]))
+        return RESOLVED / float(np.linalg.norm(M, 2))
+
+    def _unknowns(self, parts: int) -> int:
+        """T M' of a Volterra system with so many steps between snapshots."""
+        return (self.intervals * parts + 1) * min(RESPONDING, self.problem.rank)
 
     def check(self) -> None:
         """Raise InputError where the run file asks for what the problem's unit cannot bear."""
@@ -111,12 +111,12 @@ class Plan:
             raise InputError("particles.potential: must not be 'quadrature' for a unit from Python: it is not compiled")
         rank = min(RESPONDING, self.problem.rank)
         euler = particles is not None and particles.integrator == "euler"
-        if euler and self._unknowns(1) > MOST_UNKNOWNS:
+        if euler and self._unknowns(self.substeps) > MOST_UNKNOWNS:
             raise InputError(
                 f"particles.step: must be so long that euler takes at most {MOST_UNKNOWNS // rank - 1} steps, "
                 f"not {self.intervals * self.substeps}, for a unit of rank {rank} or more"
             )
-        if self._unknowns(self.substeps) > MOST_UNKNOWNS:
+        if self._unknowns(1) > MOST_UNKNOWNS:
             raise InputError(
                 f"time.snapshots: must be at most {MOST_UNKNOWNS // rank} for a unit of rank {rank} or more"
             )

@@ -40,9 +40,12 @@ class Steps:
         kind = particles.integrator if particles else "rk4"
         if kind != "adaptive":
             lengths = np.full(plan.intervals * plan.substeps, plan.dt)
-            every = np.arange(lengths.size + 1)
-            tableau = EULER if kind == "euler" else RK4
-            return cls(lengths, tableau, every[:: plan.substeps], every[:: plan.every])
+            steps: Indices = np.arange(lengths.size + 1)
+            at: Indices = steps[:: plan.substeps]
+            if kind == "euler":
+                return cls(lengths, EULER, at, steps)
+            every = max(1, int(plan.spacing / plan.dt + 1e-9))
+            return cls(lengths, RK4, at, _thinned(at, plan.affordable_times, every))
         assert particles is not None
         problem = plan.problem
         rule = problem.initial.nodes(*ROUGH[problem.dimension])
@@ -67,9 +70,11 @@ class Steps:
         return np.searchsorted(self.grid, self.snapshots)
 
 
-def _thinned(snapshots: Indices, most: int) -> Indices:
-    """So many of the steps at most, as evenly as they go, with all snapshots; these alone if they are more."""
-    every = 1
+def _thinned(snapshots: Indices, most: int, every: int = 1) -> Indices:
+    """Every so many steps, as evenly as they go, with all snapshots; fewer, but these, where they are more than `most`.
+
+    Two of them lie at most `every` steps apart.
+    """
     while True:
         parts = [
             np.round(np.linspace(low, high, -(-(high - low) // every) + 1)).astype(int)

@@ -5,6 +5,7 @@ their own streams, and where one run's particles are spread, every rank adds the
 """
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
@@ -21,6 +22,7 @@ T = TypeVar("T")
 
 LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")  # ranks, as launchers tell them
 HUGE = 2**22  # particles from which a run is always spread
+REST = 0.005  # seconds between two looks of a rank that waits for a task
 LARGE = 2**18  # and where there are not as many replicas as ranks
 
 
@@ -41,6 +43,7 @@ class Team:
     def tell(self, task: Any) -> None:
         """Hand a task, or None for the end of all, to the other ranks, which wait for it in `told`."""
         if self.comm:
+            self.comm.Ibarrier().Wait()  # wakes them
             self.comm.bcast(task)
             self.working = task is not None
 
@@ -49,7 +52,10 @@ class Team:
         self.working = False
 
     def told(self) -> Any:
-        """The next task from rank 0."""
+        """The next task from rank 0, which may need all cores until it comes: MPI itself would wait at full speed."""
+        called = self.comm.Ibarrier()
+        while not called.Test():
+            time.sleep(REST)
         return self.comm.bcast(None)
 
     def spreads(self, n: int, replicas: int, keep: int) -> bool:

@@ -57,7 +57,7 @@ def tangent_flow(
         scheme = (lengths, a, b, kept, 1.0 if closure.moving else 0.0)
         work = partial(_flow, z, N, given, scheme, first, tables(closure), states)
         over_threads(work, -(-c.size // GROUP))
-    J = np.moveaxis(states[:, d:], 1, -1).reshape(*states.shape[::2], d, d)
+    J = np.moveaxis(states[:, d:].reshape(-1, d, d, c.size), -1, 1)
     return states[:, :N], states[:, N], J
 
 

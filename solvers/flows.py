@@ -102,6 +102,7 @@ def over_nodes(
             closure, y[:, some], c[some], known.field, known.lengths, known.lengths.size, known.tableau, every=grid
         )
         along = derivatives(closure, yt, ct, residual, features)
+        J = np.ascontiguousarray(J)
         flows = Flows(J, np.linalg.inv(J) @ D, weights, along, ct[..., None] * along.gradient[:, :, -1])
         blocks = [slice(first, min(first + size, ct.shape[1])) for first in range(0, ct.shape[1], size)]
 

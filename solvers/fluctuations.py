@@ -24,11 +24,12 @@ from solvers.volterra import euler_weights, integration_weights, resolvent
 
 Array = NDArray[np.floating]
 
-BLOCK = 1024  # quadrature nodes whose A and B are held at once, at most
+BLOCK = 2048  # quadrature nodes whose A and B are held at once, at most
 HELD = 2**24  # numbers of h held at once
-WIDTH = 8  # points of the interpolation in time
+AFFORDABLE = 1e11  # multiplications, two or three seconds
+WIDTH = 10  # points of the interpolation in time
 # By N: nodes along each axis of y to begin with and at most, nodes along c, and rows of Gamma, times by features.
-CIRCLE = (1024, 4096, 16, 2000)
+CIRCLE = (512, 4096, 20, 2000)
 BOX = {1: (256, 2048, 16, 2000), 2: (32, 96, 12, 1000), 3: (12, 32, 12, 700)}
 
 
@@ -77,6 +78,7 @@ def solve(
     grid: Grid,
     *,
     tolerance: float = 1e-3,
+    aim: float = 1e-7,
     most: int | None = None,
     flow: FlowMap = sources,
 ) -> Fluctuations:
@@ -89,20 +91,20 @@ def solve(
     `most` (by default 2000 for N = 1, 1000 and 700 for N = 2 and 3). The mean field has them all.
 
     Nodes along y are refined until the relative error estimate of the trace meets `tolerance` or their limit is
-    reached. The estimate adds the change from fewer nodes along y, times its ratio to the change from fewer still
-    (convergence is exponential); half as many again along c, half the step, and two points fewer in the interpolation
-    in time, the first two measured on fewer nodes along y; and what the neglected features contribute to the trace of
-    h, what free particles do: the response damps it, as a rule.
+    reached; beyond, up to `aim`, as long as that is cheap (AFFORDABLE). The estimate adds the change from fewer nodes
+    along y, times its ratio to the change from fewer still (convergence is exponential); the same along c, and half the
+    step, both on fewer nodes along y; two points fewer in the interpolation in time; and what the neglected features
+    contribute to the trace of h, what free particles do: the response damps it, as a rule.
     """
     problem = _Problem(closure, nodes, coarse, fine, grid, _features(closure, grid.size, most), flow)
     Ny, limit, Nc, _ = _sizes(closure)
-    while True:
-        with one_blas_thread():
-            result = problem.estimate(Ny, Nc)
-        scale = np.maximum(result.trace, 1e-300)
-        if np.max((result.trace_error - result.neglected) / scale) <= tolerance or Ny >= limit:
-            return result
-        Ny = min(problem.finer(Ny), limit)
+    with one_blas_thread():
+        while True:
+            finer = min(problem.finer(Ny), limit)
+            wanted = aim if problem.work(finer, Nc) <= AFFORDABLE else tolerance
+            if finer == Ny or problem.along_y(Ny, Nc) <= wanted:
+                return problem.estimate(Ny, Nc)
+            Ny = finer
 
 
 def on_rule(
@@ -128,9 +130,20 @@ def _features(closure: Closure, times: int, most: int | None) -> int:
     return min(closure.target.size, max(1, (_sizes(closure)[3] if most is None else most) // times))
 
 
+def _along_c(Nc: int) -> tuple[int, int]:
+    """Fewer nodes along c, and fewer still, that the error is estimated from."""
+    return 3 * Nc // 4, Nc // 2
+
+
+def _remainder(full: Array, half: Array, quarter: Array) -> Array:
+    """What is left of the trace where the changes by more nodes fall as they did, (T,)."""
+    last, before = np.abs(half - full), np.abs(quarter - half)
+    return np.asarray(np.minimum(1.0, last / np.maximum(before, 1e-300)) * last)
+
+
 @dataclass(frozen=True)
 class _Problem:
-    """What stays the same while nodes are refined, and the sums over nodes already made."""
+    """What stays the same while nodes are refined, and what was made already."""
 
     closure: Closure
     nodes: Nodes
@@ -139,7 +152,8 @@ class _Problem:
     grid: Grid
     features: int
     flow: FlowMap
-    made: dict[int, Sums] = field(default_factory=dict)
+    made: dict[int, Array] = field(default_factory=dict)  # traces, by nodes along y
+    latest: dict[int, Sums] = field(default_factory=dict)  # the sums of the last one
 
     @property
     def times(self) -> Array:
@@ -154,45 +168,54 @@ class _Problem:
         """The number before."""
         return Ny // 2 if self.closure.dimension == 1 else 2 * Ny // 3
 
+    def work(self, Ny: int, Nc: int) -> float:
+        """Multiplications for the sums over so many nodes."""
+        N = self.closure.dimension
+        return float((N + 2) * (self.times.size * self.features) ** 2 * Ny**N * Nc)
+
+    def along_y(self, Ny: int, Nc: int) -> float:
+        """The largest relative error of the trace that is due to the nodes along y."""
+        full, half, quarter = self.traces(Ny, Nc)
+        return float(np.max(_remainder(full, half, quarter) / np.maximum(full, 1e-300)))
+
     def estimate(self, Ny: int, Nc: int) -> Fluctuations:
         """C and R on so many nodes, with the error estimate."""
-        less, least = self.fewer(Ny), self.fewer(self.fewer(Ny))
-        sums = self.quarters(Ny, Nc) if isinstance(self.closure.basis, Trigonometric) else self.levels(Ny, Nc)
-        full, half, quarter = (self.result(level) for level in sums)
-        more_c = self.result(self.gather(self.coarse, self.nodes(less, 3 * Nc // 2), self.grid))
-        moved, moved_more = np.abs(half.trace - full.trace), np.abs(quarter.trace - full.trace)
-        error = np.minimum(1.0, moved / np.maximum(moved_more, 1e-300)) * moved
-        error += np.abs(more_c.trace - half.trace)
+        least = self.fewer(self.fewer(Ny))
+        full, half, quarter = self.traces(Ny, Nc)
+        fewer, fewest = (self.trace(self.gather(self.coarse, self.nodes(least, n), self.grid)) for n in _along_c(Nc))
+        error = _remainder(full, half, quarter) + _remainder(quarter, fewer, fewest)
         if self.fine is not None:
-            narrow = self.result(sums[0], max(2, min(WIDTH, self.times.size) - 2))
-            half_step = self.result(self.gather(self.fine, self.nodes(least, Nc), 2 * self.grid))
-            error += np.abs(narrow.trace - full.trace) + np.abs(half_step.trace - quarter.trace)
-        return replace(full, trace_error=error + full.neglected, Ny=Ny, Nc=Nc)
+            narrow = self.trace(self.latest[Ny], max(2, min(WIDTH, self.times.size) - 2))
+            half_step = self.trace(self.gather(self.fine, self.nodes(least, Nc), 2 * self.grid))
+            error += np.abs(narrow - full) + np.abs(half_step - quarter)
+        made = self.result(self.latest[Ny])
+        return replace(made, trace_error=error + made.neglected, Ny=Ny, Nc=Nc)
 
-    def quarters(self, Ny: int, Nc: int) -> list[Sums]:
-        """Sums over all nodes, half and a quarter: on the circle part of a trapezoid rule is one itself."""
-        y, c, p = self.nodes(Ny, Nc)
-        y, c, p = y.reshape(1, Ny, -1), c.reshape(Ny, -1), p.reshape(Ny, -1)
-        parts = []
-        for i in range(4):
-            rule = y[:, i::4].reshape(1, -1), c[i::4].ravel(), p[i::4].ravel()
-            parts.append(self.gather(self.coarse, rule, self.grid))
-
-        def of(some: list[int]) -> Sums:
-            return tuple(np.sum([parts[i][k] for i in some], axis=0) * (4 / len(some)) for k in range(5))
-
-        return [of([0, 1, 2, 3]), of([0, 2]), of([0])]
-
-    def levels(self, Ny: int, Nc: int) -> list[Sums]:
-        """Sums over the nodes of this rule and the two before, each made once."""
-        counts = Ny, self.fewer(Ny), self.fewer(self.fewer(Ny))
-        for count in counts:
+    def traces(self, Ny: int, Nc: int) -> list[Array]:
+        """On the nodes of this rule and the two before, (T,) each, each made once."""
+        for count in (self.fewer(self.fewer(Ny)), self.fewer(Ny), Ny):
             if count not in self.made:
-                self.made[count] = self.gather(self.coarse, self.nodes(count, Nc), self.grid)
-        return [self.made[count] for count in counts]
+                sums = self.sums(count, Nc)
+                self.latest.clear()
+                self.latest[count] = sums
+                self.made[count] = self.trace(sums)
+        return [self.made[count] for count in (Ny, self.fewer(Ny), self.fewer(self.fewer(Ny)))]
+
+    def sums(self, Ny: int, Nc: int) -> Sums:
+        """Over the nodes of a rule. Every second one of a trapezoid rule on the circle is that of half as many."""
+        y, c, p = self.nodes(Ny, Nc)
+        before = self.latest.get(Ny // 2)
+        if before is None or not isinstance(self.closure.basis, Trigonometric):
+            return self.gather(self.coarse, (y, c, p), self.grid)
+        y, c, p = y.reshape(Ny, Nc)[1::2], c.reshape(Ny, Nc)[1::2], p.reshape(Ny, Nc)[1::2]
+        between = self.gather(self.coarse, (y.reshape(1, -1), c.ravel(), p.ravel()), self.grid)
+        return tuple(0.5 * old + new for old, new in zip(before, between, strict=True))
 
     def gather(self, known: MeanField, rule: Rule, grid: Grid) -> Sums:
-        """Gamma, int h h' (T, M', T, M') and int h (T, M'); int |h|^2 (T,) and int h of the rest: blocks of nodes."""
+        """Gamma, int h h' (T, M', T, M') and int h (T, M'); int |h|^2 (T,) and int h of the rest: blocks of nodes.
+
+        Gamma(t, s) only as far as the weights of int_0^t reach, up to WIDTH times past t.
+        """
         y, c, p = rule
         T, M, rest = self.times.size, self.features, self.closure.target.size - self.features
         gamma, second, mean = np.zeros((T * M, T * M)), np.zeros((T * M, T * M)), np.zeros(T * M)
@@ -202,22 +225,38 @@ class _Problem:
             block = slice(low, low + size)
             h, A, B = self.flow(self.closure, known, y[:, block], c[block], grid, M)
             used = h[:, :M].reshape(T * M, -1)
-            add_product(gamma, A.reshape(T * M, -1), np.repeat(p[block], A.shape[-1]) * B.reshape(T * M, -1))
-            add_product(second, used * p[block], used)
+            add_product(gamma, A.reshape(T * M, -1), (p[block] * B).reshape(T * M, -1), WIDTH * M)
+            add_product(second, used * p[block], used, 0)
             mean += used @ p[block]
             square += np.einsum("tmq,tmq,q->t", h[:, M:], h[:, M:], p[block])
             mean_rest += h[:, M:] @ p[block]
         shape = (T, M, T, M)
+        second = np.tril(second) + np.tril(second, -1).T
         return gamma.reshape(shape), second.reshape(shape), mean.reshape(T, M), square, mean_rest
 
-    def result(self, sums: Sums, width: int = WIDTH) -> Fluctuations:
+    def trace(self, sums: Sums, width: int = WIDTH) -> Array:
+        """tr C(t, t) from the sums over nodes, (T,)."""
+        R, moved = self.responses(sums, width)
+        return np.asarray(np.sum((moved * R).reshape(self.times.size, -1), axis=1))
+
+    def result(self, sums: Sums) -> Fluctuations:
         """C and R from the sums over nodes."""
-        gamma, second, mean, square, mean_rest = sums
-        T, M = mean.shape
-        times = self.times
-        R = resolvent(gamma, response_weights(self.coarse.tableau, times, width))
-        flat = R.reshape(T * M, T * M)
-        C = flat @ (second.reshape(T * M, T * M) - np.outer(mean, mean)) @ flat.T
-        C = (0.5 * (C + C.T)).reshape(T, M, T, M)
+        gamma, _, mean, square, mean_rest = sums
+        shape = gamma.shape
+        R, moved = self.responses(sums, WIDTH)
+        C = np.zeros(R.shape)
+        add_product(C, moved, R)
+        C = (0.5 * (C + C.T)).reshape(shape)
         neglected = np.maximum(square - np.sum(mean_rest**2, axis=1), 0.0)
-        return Fluctuations(times, R, C, np.einsum("titj->tij", gamma), np.zeros(T), neglected, 0, 0)
+        return Fluctuations(
+            self.times, R.reshape(shape), C, np.einsum("titj->tij", gamma), np.zeros(len(mean)), neglected, 0, 0
+        )
+
+    def responses(self, sums: Sums, width: int) -> tuple[Array, Array]:
+        """R and R S as matrices of T M' rows, S the covariance of h."""
+        gamma, second, mean, _, _ = sums
+        size = mean.size
+        R = resolvent(gamma, response_weights(self.coarse.tableau, self.times, width)).reshape(size, size)
+        moved = np.zeros(R.shape)
+        add_product(moved, R, second.reshape(size, size) - np.outer(mean, mean))
+        return R, moved

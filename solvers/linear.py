@@ -30,12 +30,17 @@ def _libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def add_product(total: Array, left: Array, right: Array) -> None:
-    """total += left @ right.T for left (A, K) and right (B, K), within `one_blas_thread`."""
+def add_product(total: Array, left: Array, right: Array, beyond: int | None = None) -> None:
+    """total += left @ right.T for left (A, K) and right (B, K), within `one_blas_thread`.
+
+    beyond : what lies further than so many columns right of the diagonal is not wanted, and as good as not touched.
+    """
+    rows = left.shape[0]
 
     def add(low: int) -> None:
-        rows = slice(low, low + SLAB)
-        total[rows] += left[rows] @ right.T
+        some = slice(low, low + SLAB)
+        wanted = slice(None if beyond is None else low + SLAB + beyond)
+        total[some, wanted] += left[some] @ right[wanted].T
 
     with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        list(pool.map(add, range(0, left.shape[0], SLAB)))
+        list(pool.map(add, reversed(range(0, rows, SLAB))))  # the longest first

@@ -23,18 +23,19 @@ def sources(
     grid: NDArray[np.integer] | int,
     features: int | None = None,
 ) -> tuple[Array, Array, Array]:
-    """h : (T, M, Q), A and B : (T, M', Q, N + 1) of Q particles after the steps `grid` of the mean field.
+    """h : (T, M, Q), A and B : (T, M', N + 1, Q) of Q particles after the steps `grid` of the mean field.
 
     y, c : (N, Q) and (Q,).  grid : (T,) from 0 on, or a number for all its multiples.  features : M', the features
     whose A and B are wanted, all by default.
-    Gamma(t, s) = sum_q p_q A[t, :, q] . B[s, :, q], the last axis being z = (y, c). Where the scheme is Euler's, J_s is
-    taken after the step that starts at s, which makes this the exact response of the discrete flow.
+    Gamma(t, s) = sum_q p_q A[t, ..., q] . B[s, ..., q], over the axes of z = (y, c). Where the scheme is Euler's, J_s
+    is taken after the step that starts at s, which makes this the exact response of the discrete flow.
     """
     yt, ct, J = tangent_flow(closure, y, c, field.field, field.lengths, field.lengths.size, field.tableau, every=grid)
     (T, N, Q), M = yt.shape, closure.target.size
     some = M if features is None else features
-    h, A, B = np.empty((T, M, Q)), np.empty((T, some, Q, N + 1)), np.empty((T, some, Q, N + 1))
+    h, A, B = np.empty((T, M, Q)), np.empty((T, some, N + 1, Q)), np.empty((T, some, N + 1, Q))
     moving = 1.0 if closure.moving else 0.0
+    J = np.ascontiguousarray(np.moveaxis(J, 1, -1))
     later = np.concatenate([J[1:], J[-1:]]) if field.tableau.order == 1 else J
     features_of = np.ascontiguousarray(closure.features.T)
     work = partial(_sources, yt, ct, J, later, features_of, tables(closure), moving, h, A, B)
@@ -46,79 +47,107 @@ def sources(
 def _sources(y, c, J, later, features, tables, moving, h, A, B, begin, end):
     """Some groups of particles, time by time."""
     N, Q = y.shape[1:]
-    d = N + 1
+    d, M, some = N + 1, h.shape[1], A.shape[1]
     groups = (Q + GROUP - 1) // GROUP
+    work, at, by_c = np.empty(WORK).reshape(-1, GROUP), np.zeros((N, GROUP)), np.zeros(GROUP)
+    values, flow, back = np.zeros((4, M, GROUP)), np.zeros((d, d, GROUP)), np.zeros((d, d, GROUP))
     for task in range(begin, end):
         t, low = task // groups, (task % groups) * GROUP
         count = min(GROUP, Q - low)
-        work, at = np.empty(WORK).reshape(-1, GROUP), np.empty((N, GROUP))
-        values, slopes = np.empty((4, features.shape[1])), np.empty((2, features.shape[0]))
-        inverse, gradient = np.empty((d, d)), np.empty(d)
+        by_c[:count] = c[t, low : low + count]
         for axis in range(N):
             at[axis, :count] = y[t, axis, low : low + count]
-        _place(tables, at, count, work)
-        for i in range(count):
-            q = low + i
-            _gather(tables, at, i, features, work, values, slopes, A.shape[1])
-            _invert(later[t, q], inverse)
-            for m in range(h.shape[1]):
-                h[t, m, q] = c[t, q] * values[0, m]
-            for m in range(A.shape[1]):
-                for k in range(N):
-                    gradient[k] = moving * c[t, q] * values[4 - N + k, m]
-                gradient[N] = values[0, m]
-                for k in range(d):
-                    left, right = 0.0, 0.0
-                    for l in range(d):
-                        left += gradient[l] * J[t, q, l, k]
-                        right += inverse[k, l] * gradient[l]
-                    A[t, m, q, k] = left
-                    B[t, m, q, k] = right
+        for k in range(d):
+            for l in range(d):
+                flow[k, l, :count] = J[t, k, l, low : low + count]
+                back[k, l, :count] = later[t, k, l, low : low + count]
+        _invert(back, count)
+        _features(tables, at, count, features, work, values, some)
+        for m in range(M):
+            _scale(values[0, m], by_c, 1.0, h[t, m, low : low + count])
+        for m in range(some):
+            for k in range(N):
+                _scale(values[4 - N + k, m], by_c, moving, values[4 - N + k, m])
+            for k in range(d):
+                left, right = A[t, m, k, low : low + count], B[t, m, k, low : low + count]
+                _scale(values[0, m], flow[N, k], 1.0, left)
+                _scale(values[0, m], back[k, N], 1.0, right)
+                for l in range(N):
+                    _add(values[4 - N + l, m], flow[l, k], left)
+                    _add(values[4 - N + l, m], back[k, l], right)
 
 
-def _place(tables, *arguments):
-    """What the features of a group of particles at y (N, GROUP) have in common."""
-    return chosen(tables, _nothing, _stencils)(tables, *arguments)
+@kernel
+def _scale(x, y, a, out):
+    """out = a x y."""
+    for q in range(out.size):
+        out[q] = a * x[q] * y[q]
 
 
-def _gather(tables, *arguments):
-    """psi of particle i into row 0 of values and its gradient into the last N rows, the latter of `some` features."""
+@kernel
+def _add(x, y, out):
+    """out += x y."""
+    for q in range(out.size):
+        out[q] += x[q] * y[q]
+
+
+def _features(tables, *arguments):
+    """psi of a group at y (N, GROUP) into values[0] (M, GROUP), and the gradient of `some` into the last N."""
     return chosen(tables, _on_circle, _on_mesh)(tables, *arguments)
 
 
 @kernel
-def _nothing(tables, at, count, work):
-    pass
+def _on_circle(tables, at, count, features, work, values, some):
+    L = features.shape[0]
+    modes = np.zeros((2 * L, GROUP))
+    _modes(at[0], count, (L - 1) // 2, modes)
+    values[0], values[3] = 0.0, 0.0
+    for m in range(features.shape[1]):
+        for l in range(L):
+            _accumulate(features[l, m], modes[l], values[0, m])
+            if m < some:
+                _accumulate(features[l, m], modes[L + l], values[3, m])
 
 
 @kernel
-def _stencils(tables, at, count, work):
+def _accumulate(a, x, out):
+    """out += a x."""
+    for q in range(out.size):
+        out[q] += a * x[q]
+
+
+@kernel
+def _on_mesh(tables, at, count, features, work, values, some):
+    found = np.empty((4, features.shape[1]))
     place(at.reshape(-1), GROUP, count, tables[0], tables[1], work, 1)
+    for i in range(count):
+        gather_features(work, i, features, tables[0], found, some)
+        values[:, :, i] = found
+
+
+by_basis(_features, circle=_on_circle, mesh=_on_mesh)
 
 
 @kernel
-def _on_circle(tables, at, i, features, work, values, slopes, some):
-    _modes(at[0, i], slopes[0], slopes[1])
-    _contract(features, slopes, values)
+def _invert(matrices, count):
+    """Gauss-Jordan with the largest pivots, in place, for each of some matrices (d, d, GROUP)."""
+    d = matrices.shape[0]
+    work, inverse = np.empty((d, d)), np.empty((d, d))
+    for q in range(count):
+        for i in range(d):
+            for j in range(d):
+                work[i, j] = matrices[i, j, q]
+                inverse[i, j] = 1.0 if i == j else 0.0
+        _eliminate(work, inverse)
+        for i in range(d):
+            for j in range(d):
+                matrices[i, j, q] = inverse[i, j]
 
 
 @kernel
-def _on_mesh(tables, at, i, features, work, values, slopes, some):
-    gather_features(work, i, features, tables[0], values, some)
-
-
-by_basis(_place, circle=_nothing, mesh=_stencils)
-by_basis(_gather, circle=_on_circle, mesh=_on_mesh)
-
-
-@kernel
-def _invert(matrix, inverse):
-    """Gauss-Jordan with the largest pivots, for a few rows."""
-    d = matrix.shape[0]
-    work = matrix.copy()
-    for i in range(d):
-        for j in range(d):
-            inverse[i, j] = 1.0 if i == j else 0.0
+def _eliminate(work, inverse):
+    """work, inverse -> 1, work^-1 inverse."""
+    d = work.shape[0]
     for k in range(d):
         pivot = k
         for i in range(k + 1, d):
@@ -140,24 +169,15 @@ def _invert(matrix, inverse):
 
 
 @kernel
-def _contract(features, modes, values):
-    """psi and psi' into the rows 0 and 3 of values, from trig and its derivative."""
-    values[:] = 0.0
-    for l in range(features.shape[0]):
-        for m in range(features.shape[1]):
-            values[0, m] += features[l, m] * modes[0, l]
-            values[3, m] += features[l, m] * modes[1, l]
-
-
-@kernel
-def _modes(y, modes, slopes):
-    """trig(y) and its derivative."""
-    count = (modes.size - 1) // 2
-    x, s = np.cos(y), np.sin(y)
-    ck, ck1, sk, sk1 = x, 1.0, s, 0.0
-    modes[0], slopes[0] = 1.0, 0.0
-    for k in range(1, count + 1):
-        modes[k], modes[count + k] = ck, sk
-        slopes[k], slopes[count + k] = -k * sk, k * ck
-        ck, ck1 = 2.0 * x * ck - ck1, ck
-        sk, sk1 = 2.0 * x * sk - sk1, sk
+def _modes(y, count, order, modes):
+    """trig(y) into the first 2 order + 1 rows, and its derivative into as many after."""
+    L = 2 * order + 1
+    for q in range(count):
+        x, s = np.cos(y[q]), np.sin(y[q])
+        ck, ck1, sk, sk1 = x, 1.0, s, 0.0
+        modes[0, q], modes[L, q] = 1.0, 0.0
+        for k in range(1, order + 1):
+            modes[k, q], modes[order + k, q] = ck, sk
+            modes[L + k, q], modes[L + order + k, q] = -k * sk, k * ck
+            ck, ck1 = 2.0 * x * ck - ck1, ck
+            sk, sk1 = 2.0 * x * sk - sk1, sk

@@ -116,7 +116,7 @@ def response(tableau: Tableau, lengths: Array, grid: Array) -> tuple[Array, Arra
     h, A, B = sources(FLAT, known, y, c, grid)
     times = known.times[grid]
     weights = euler_weights(times) if tableau is EULER else integration_weights(times, 8)
-    R = resolvent(np.einsum("q,tmqi,snqi->tmsn", p, A, B, optimize=True), weights)
+    R = resolvent(np.einsum("q,tmiq,sniq->tmsn", p, A, B, optimize=True), weights)
     g = np.einsum("tmsn,snq,q->tm", R, h, nu, optimize=True)
 
     def moved(step: float) -> Array:

@@ -59,7 +59,7 @@ def test_response_without_inverse_tangent_flow_is_rejected() -> None:
         yt, ct, _ = tangent_flow(closure, y, c, field.field, field.lengths, steps, field.tableau, every=every)
         psi = np.stack([closure.evaluate(at) for at in yt])
         slope = ct[..., None] * np.stack([closure.gradients(at)[:, 0] for at in yt])
-        return h, A, np.stack([slope, psi], axis=-1).transpose(0, 2, 1, 3).copy()
+        return h, A, np.stack([slope, psi], axis=-1).transpose(0, 2, 3, 1).copy()
 
     plan = runs.plan(**runs.SMALL | {"cells": [64, 48]})
     found = outcomes(runs.evidence(plan, flow=without))
