@@ -27,8 +27,8 @@ def theory(plan: Plan) -> None:
     found = mean_field.fluctuation_theory(plan, known)
     seconds = time.perf_counter() - start
     reference = np.array(json.loads(REFERENCE.read_text())["trace_covariance"])
-    every = round(1.0 / found.times[1])
-    error = np.max(np.abs(found.trace[::every] / reference - 1))
+    at = known.steps.rows[:: round(1.0 / plan.times[1])]
+    error = np.max(np.abs(found.trace[at] / reference - 1))
     estimate = np.max(found.trace_error / found.trace)
     print(f"tr C: {seconds:.1f} s, relative error {error:.1e}, estimated {estimate:.1e}")
 

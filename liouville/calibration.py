@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 Array = NDArray[np.floating]
 
@@ -56,8 +56,8 @@ class Sequential:
     def interval(self, count: Any, look: int) -> tuple[Array, Array]:
         """Clopper and Pearson's interval after a look, of any array of counts."""
         tail, size, count = self.spent(look) / 2, self.trials(look), np.asarray(count)
-        low = np.where(count > 0, stats.beta.ppf(tail, np.maximum(count, 1), size - count + 1), 0.0)
-        high = np.where(count < size, stats.beta.isf(tail, count + 1, np.maximum(size - count, 1)), 1.0)
+        low = np.where(count > 0, scipy.stats.beta.ppf(tail, np.maximum(count, 1), size - count + 1), 0.0)
+        high = np.where(count < size, scipy.stats.beta.isf(tail, count + 1, np.maximum(size - count, 1)), 1.0)
         return low, high
 
     def decided(self, count: Any, look: int) -> NDArray[np.integer]:
@@ -89,8 +89,8 @@ class Sequential:
         while law.sum() > least:
             some = self.trials(look) - done
             done += some
-            low, high = stats.binom.ppf([TAIL, 1 - TAIL], some, rate).astype(int)
-            law = np.convolve(law, stats.binom.pmf(np.arange(low, high + 1), some, rate))
+            low, high = scipy.stats.binom.ppf([TAIL, 1 - TAIL], some, rate).astype(int)
+            law = np.convolve(law, scipy.stats.binom.pmf(np.arange(low, high + 1), some, rate))
             first += low
             expected += some * (law.sum())
             where = self.decided(first + np.arange(law.size), look)

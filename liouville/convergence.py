@@ -8,8 +8,8 @@ from typing import Any
 
 import numba
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from liouville import mean_field, refinement, runfile
 from liouville.errors import InputError
@@ -175,9 +175,9 @@ def fit(cells: Array, rows: list[dict[str, Array]], known: float) -> Fit:
     used = np.flatnonzero(np.isfinite(errors) & (errors > 10 * known))[-FITTED:]
     if used.size < 3:
         return Fit(np.nan, np.nan, np.nan, np.nan)
-    line = stats.linregress(np.log(cells[used]), np.log(errors[used]))
-    half = stats.t.ppf((1 + LEVEL) / 2, used.size - 2) * line.stderr
-    speed = stats.linregress(np.log(seconds[used]), np.log(errors[used]))
+    line = scipy.stats.linregress(np.log(cells[used]), np.log(errors[used]))
+    half = scipy.stats.t.ppf((1 + LEVEL) / 2, used.size - 2) * line.stderr
+    speed = scipy.stats.linregress(np.log(seconds[used]), np.log(errors[used]))
     return Fit(-line.slope, -line.slope - half, -line.slope + half, -speed.slope)
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 Array = NDArray[np.floating]
 
@@ -111,13 +111,13 @@ def critical(estimate: Estimate, level: float) -> float:
     """
     error = estimate.error
     moving = error > 1e-12 * max(error.max(), 1e-300)
-    z = float(stats.norm.ppf((1 + level) / 2))
+    z = float(scipy.stats.norm.ppf((1 + level) / 2))
     if moving.sum() > 1:
         correlation = estimate.covariance[np.ix_(moving, moving)] / np.outer(error[moving], error[moving])
         values, vectors = np.linalg.eigh(correlation)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         z = float(np.quantile(np.abs(_normal(len(root)) @ root.T).max(axis=1), level))
-    return float(stats.t.isf(stats.norm.sf(z), estimate.dof)) if np.isfinite(estimate.dof) else z
+    return float(scipy.stats.t.isf(scipy.stats.norm.sf(z), estimate.dof)) if np.isfinite(estimate.dof) else z
 
 
 def median(group: Array, level: float) -> tuple[Array, Array, Array]:
@@ -127,7 +127,7 @@ def median(group: Array, level: float) -> tuple[Array, Array, Array]:
     level puts beyond all replicas are infinite.
     """
     ordered, ranks = np.sort(group, axis=0), np.arange(len(group))
-    ends = stats.quantile_test(ranks, q=0, p=0.5).confidence_interval(level)
+    ends = scipy.stats.quantile_test(ranks, q=0, p=0.5).confidence_interval(level)
     low, high = (
         ordered[int(end)] if np.isfinite(end) else np.full(group.shape[1], beyond)
         for end, beyond in zip((ends.low, ends.high), (-np.inf, np.inf), strict=True)
@@ -208,12 +208,12 @@ def effect_interval(statistic: float, dof: int, samples: int, level: float) -> t
     """Interval of the effect size phi^2 = sum (p - p0)^2/p0 from a chi-square statistic, through the noncentral law."""
 
     def noncentrality(probability: float) -> float:
-        if stats.chi2.cdf(statistic, dof) <= probability:
+        if scipy.stats.chi2.cdf(statistic, dof) <= probability:
             return 0.0
         low, high = 0.0, max(statistic, 1.0) * 10
         for _ in range(200):
             middle = 0.5 * (low + high)
-            low, high = (middle, high) if stats.ncx2.cdf(statistic, dof, middle) > probability else (low, middle)
+            low, high = (middle, high) if scipy.stats.ncx2.cdf(statistic, dof, middle) > probability else (low, middle)
         return low
 
     return noncentrality((1 + level) / 2) / samples, noncentrality((1 - level) / 2) / samples

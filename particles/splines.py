@@ -12,8 +12,8 @@ from math import comb, factorial
 from typing import ClassVar
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline, NdBSpline, make_interp_spline
 
 Array = NDArray[np.floating]
 Features = Callable[[Array], Array]  # psi: (N, P) -> (P, M)
@@ -78,7 +78,7 @@ class Splines:
         """features (M, L) times the functions at y (N, P), differentiated, as (P, M); beyond the box the last cell's
         polynomial goes on."""
         knots = [_knots(*axis) for axis in zip(self.low, self.spacing, self.cells, strict=True)]
-        spline = NdBSpline(tuple(knots), features.T.reshape(*self.shape, -1), DEGREE)
+        spline = scipy.interpolate.NdBSpline(tuple(knots), features.T.reshape(*self.shape, -1), DEGREE)
         return np.asarray(spline(np.ascontiguousarray(y.T), nu=order))
 
     @staticmethod
@@ -138,7 +138,7 @@ def _mesh(low: tuple[float, ...], lengths: Array, cells: Array, most: int) -> Sp
 def _coefficients(values: Array, spacing: float, cells: int, axis: int) -> Array:
     """Of the interpolant through values on nodes -MARGIN ... cells + MARGIN of one axis: those that meet the box."""
     nodes = np.arange(-MARGIN, cells + MARGIN + 1.0)
-    spline = make_interp_spline(nodes, np.moveaxis(values, axis, 0), DEGREE)
+    spline = scipy.interpolate.make_interp_spline(nodes, np.moveaxis(values, axis, 0), DEGREE)
     first = int(np.searchsorted(spline.t, -DEGREE))
     return np.moveaxis(spline.c[first : first + cells + DEGREE], 0, axis)
 
@@ -207,7 +207,7 @@ def _cells(
         for line in others.T:
             along = np.repeat(line[:, None], nodes.size, axis=1)
             along[axis] = nodes
-            spline = BSpline(_knots(0.0, 1.0, cells), _coefficients(psi(along), h, cells, 0), DEGREE)
+            spline = scipy.interpolate.BSpline(_knots(0.0, 1.0, cells), _coefficients(psi(along), h, cells, 0), DEGREE)
             at = np.repeat(line[:, None], between.size, axis=1)
             at[axis] = low[axis] + h * between
             value = np.abs(spline(between) - psi(at)).max() / scale[0]

@@ -25,8 +25,8 @@ All this is for n -> infinity at a fixed time: a particle follows the expansion 
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import make_interp_spline
 
 from particles import Closure
 from solvers.characteristics import MeanField, Nodes
@@ -133,7 +133,9 @@ def _estimate(change: Array, table: Array) -> Array:
 
 def _interpolated(times: Array, values: Array, at: Array, degree: int) -> Array:
     """By splines of this odd degree, or as high a one as there are points for."""
-    return np.asarray(make_interp_spline(times, values, min(degree, len(times) - 1 - (len(times) % 2 == 1)))(at))
+    return np.asarray(
+        scipy.interpolate.make_interp_spline(times, values, min(degree, len(times) - 1 - (len(times) % 2 == 1)))(at)
+    )
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import itertools
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from liouville.judgement.evidence import Evidence, whitening
 from liouville.statistics import combine, critical, dkw, effect_interval
@@ -42,7 +42,7 @@ def gaussianity(evidence: Evidence) -> Verdict:
     largest = evidence.largest
     W = whitening(evidence.covariance[-1])
     length = largest.n * np.sum(((largest.f[:, -1] - evidence.f0[-1]) @ W) ** 2, axis=1)
-    test = stats.kstest(length, stats.chi2(W.shape[1]).cdf)
+    test = scipy.stats.kstest(length, scipy.stats.chi2(W.shape[1]).cdf)
     distance, half = float(test.statistic), dkw(length.size, DIAGNOSTIC)
     return Verdict.of(
         "gaussianity",
@@ -78,7 +78,7 @@ def one_particle(evidence: Evidence) -> Verdict:
         0.05,
         primary=False,
         level=DIAGNOSTIC,
-        p_value=float(stats.chi2.sf(statistic, dof)),
+        p_value=float(scipy.stats.chi2.sf(statistic, dof)),
     )
 
 

@@ -11,8 +11,8 @@ centred, hence |f_1|^2 <= Q = n^2 E|delta - l_n|^2 and <r, f_1> <= |r| Q^(1/2).
 import itertools
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import stats
 
 from liouville.judgement.deterministic import ROUNDING
 from liouville.judgement.evidence import Ensemble, Evidence
@@ -157,8 +157,8 @@ def exceeding(evidence: Evidence, ensemble: Ensemble, delta: float, level: float
 def binomial(count: int, size: int, level: float) -> tuple[float, float, float]:
     """Clopper and Pearson's interval of a probability: low, value, high."""
     tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, count, size - count + 1)) if count else 0.0
-    high = float(stats.beta.isf(tail, count + 1, size - count)) if count < size else 1.0
+    low = float(scipy.stats.beta.ppf(tail, count, size - count + 1)) if count else 0.0
+    high = float(scipy.stats.beta.isf(tail, count + 1, size - count)) if count < size else 1.0
     return low, count / size, high
 
 

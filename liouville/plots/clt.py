@@ -1,11 +1,11 @@
 """Central limit theorem: covariance and law of n^(1/2) (f_n - f_0) against the computed ones."""
 
 import numpy as np
+import scipy
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
-from scipy import stats
 
 from liouville.judgement import whitening
 from liouville.plots import style
@@ -69,7 +69,7 @@ def _image(ax: Axes, at: Inputs, values: Array, top: float, title: str) -> None:
 def _quantiles(ax: Axes, covariance: Array, f0: Array, found: dict[int, Samples]) -> None:
     """Sorted squared lengths of the whitened fluctuation against the quantiles of chi-square."""
     W = whitening(covariance)
-    law = stats.chi2(W.shape[1])
+    law = scipy.stats.chi2(W.shape[1])
     distance = float("nan")
     colours = style.by_size(found)
     for n in sorted({min(found), max(found)}):
@@ -78,9 +78,9 @@ def _quantiles(ax: Axes, covariance: Array, f0: Array, found: dict[int, Samples]
         k = np.arange(1, some.count + 1)
         expected = np.asarray(law.ppf((k - 0.5) / some.count))
         ax.plot(expected, length, "o", color=colours[n], markersize=3.5, label=f"$n = {n}$", rasterized=True)
-        distance = float(stats.kstest(length, law.cdf).statistic)
+        distance = float(scipy.stats.kstest(length, law.cdf).statistic)
     tail = (1 - DIAGNOSTIC) / 2
-    low, high = (np.asarray(law.ppf(stats.beta(k, some.count - k + 1).ppf(p))) for p in (tail, 1 - tail))
+    low, high = (np.asarray(law.ppf(scipy.stats.beta(k, some.count - k + 1).ppf(p))) for p in (tail, 1 - tail))
     ax.fill_between(
         expected, low, high, color=style.GREY, alpha=0.25, linewidth=0, label=f"99% for each point, $n = {n}$"
     )
