@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from liouville.densities.normal import normal_nodes
@@ -51,20 +52,17 @@ class Escape:
 
 
 def zeros(problem: Problem, count: int = 720) -> list[Array]:
-    """Zeros y* of F with N = 1, by bisection of a scan over the box, steepest first. Raises InputError where N > 1."""
+    """Zeros y* of F with N = 1, between points of a scan of the box, steepest first. Raises InputError for N > 1."""
     if problem.dimension != 1:
         raise InputError("escape: fixed points are looked for with one component of y only")
     low, high = (float(end[0]) for end in problem.box)
     y = np.linspace(low, high, count + 1)
     F = problem.F(y[None])
-    found = []
-    for k in np.flatnonzero(np.sign(F[:-1]) * np.sign(F[1:]) < 0):
-        a, b, left = y[k], y[k + 1], F[k]
-        for _ in range(60):
-            middle = 0.5 * (a + b)
-            value = problem.F(np.array([[middle]]))[0]
-            a, b = (middle, b) if np.sign(value) == np.sign(left) else (a, middle)
-        found.append(np.array([0.5 * (a + b)]))
+    between = np.flatnonzero((F[:-1] * F[1:] < 0) | (F[:-1] == 0))
+    found = [
+        np.array([scipy.optimize.brentq(lambda at: problem.F(np.array([[at]]))[0], y[k], y[k + 1], xtol=1e-16)])
+        for k in between
+    ]
     return sorted(found, key=lambda at: -abs(slope_of(problem, at)))
 
 

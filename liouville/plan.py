@@ -18,8 +18,9 @@ Array = NDArray[np.floating]
 
 RESOLVED = 0.1  # of the time in which the fastest mode decays at t = 0, what a step of the Volterra system may take
 VOLTERRA = 2000  # T * M of the Volterra system beyond which it takes fewer times between the snapshots
-RESPONDING = 16  # features that a Volterra system must have room for
-MOST_UNKNOWNS = 5000  # and beyond which it is refused: its matrices take 200 MB each
+RESPONDING = 40  # features that it should have room for: those left out are an error that more times do not reduce
+FEWEST = 16  # and must have
+MOST_UNKNOWNS = 5000  # beyond which it is refused: its matrices take 200 MB each
 STORED = 2**27  # bytes of f_n and l_n of all replicas together, beyond which they are kept on fewer x
 
 
@@ -94,7 +95,7 @@ class Plan:
 
     def _unknowns(self, parts: int) -> int:
         """T M' of a Volterra system with so many steps between snapshots."""
-        return (self.intervals * parts + 1) * min(RESPONDING, self.problem.rank)
+        return (self.intervals * parts + 1) * min(FEWEST, self.problem.rank)
 
     def check(self) -> None:
         """Raise InputError where the run file asks for what the problem's unit cannot bear."""
@@ -109,7 +110,7 @@ class Plan:
         particles = self.run.particles
         if particles is not None and particles.potential == "quadrature" and problem.direct_closure is None:
             raise InputError("particles.potential: must not be 'quadrature' for a unit from Python: it is not compiled")
-        rank = min(RESPONDING, self.problem.rank)
+        rank = min(FEWEST, self.problem.rank)
         euler = particles is not None and particles.integrator == "euler"
         if euler and self._unknowns(self.substeps) > MOST_UNKNOWNS:
             raise InputError(

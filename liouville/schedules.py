@@ -34,6 +34,8 @@ Counts = Annotated[
     Discriminator(shape),
 ]
 
+Sizes = Annotated[tuple[Annotated[int, Field(ge=4, le=10**6)], ...], Field(min_length=3)]
+
 
 class Control(Model):
     """A problem without a gap, on which healing to 1/n is predicted to fail."""
@@ -44,26 +46,39 @@ class Control(Model):
     step: Positive | None = None
 
 
+class Fixed(Model):
+    """Ensembles that stop at time.final."""
+
+    sizes: Sizes
+    replicas: Counts
+
+
 class HealingTable(Model):
     """[healing]: the study of healing at times a_n that grow with n.
 
     replicas : of every size, or a list, an entry for each.  step : of the particles, as in [particles] by default.
+    fixed : sizes and replicas of the verdicts at fixed times, up to time.final; these two by default.
     """
 
-    sizes: Annotated[tuple[Annotated[int, Field(ge=4, le=10**6)], ...], Field(min_length=3)]
+    sizes: Sizes
     replicas: Counts
     schedules: Schedules
     step: Positive | None = None
+    fixed: Fixed | None = None
     controls: tuple[Control, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if any(a >= b for a, b in pairwise(self.sizes)):
-            raise Misfit("sizes", "must ascend")
-        for key, counts in [
-            ("replicas", self.replicas),
-            *((f"controls.{k}.replicas", control.replicas) for k, control in enumerate(self.controls)),
-        ]:
-            if isinstance(counts, tuple) and len(counts) != len(self.sizes):
-                raise Misfit(key, f"must be a number or a list of {len(self.sizes)}, one for each of sizes")
+        fixed = self.fixed
+        for key, sizes in (("sizes", self.sizes), ("fixed.sizes", fixed.sizes if fixed else ())):
+            if any(a >= b for a, b in pairwise(sizes)):
+                raise Misfit(key, "must ascend")
+        ensembles = [("replicas", self.replicas, self.sizes)]
+        ensembles += [("fixed.replicas", fixed.replicas, fixed.sizes)] if fixed else []
+        ensembles += [
+            (f"controls.{k}.replicas", control.replicas, self.sizes) for k, control in enumerate(self.controls)
+        ]
+        for key, counts, sizes in ensembles:
+            if isinstance(counts, tuple) and len(counts) != len(sizes):
+                raise Misfit(key, f"must be a number or a list of {len(sizes)}, one for each of sizes")
         return self

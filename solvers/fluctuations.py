@@ -27,6 +27,7 @@ Array = NDArray[np.floating]
 BLOCK = 2048  # quadrature nodes whose A and B are held at once, at most
 HELD = 2**24  # numbers of h held at once
 AFFORDABLE = 1e11  # multiplications, two or three seconds
+FLOOR = 1e-6  # of the largest trace, below which relative errors are not asked for
 WIDTH = 10  # points of the interpolation in time
 # By N: nodes along each axis of y to begin with and at most, nodes along c, and rows of Gamma, times by features.
 CIRCLE = (512, 4096, 20, 2000)
@@ -174,9 +175,9 @@ class _Problem:
         return float((N + 2) * (self.times.size * self.features) ** 2 * Ny**N * Nc)
 
     def along_y(self, Ny: int, Nc: int) -> float:
-        """The largest relative error of the trace that is due to the nodes along y."""
+        """The largest relative error of the trace that is due to nodes along y, where it has not almost vanished."""
         full, half, quarter = self.traces(Ny, Nc)
-        return float(np.max(_remainder(full, half, quarter) / np.maximum(full, 1e-300)))
+        return float(np.max(_remainder(full, half, quarter) / np.maximum(full, max(FLOOR * full.max(), 1e-300))))
 
     def estimate(self, Ny: int, Nc: int) -> Fluctuations:
         """C and R on so many nodes, with the error estimate."""

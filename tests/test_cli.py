@@ -137,8 +137,6 @@ def test_a_second_start_compiles_nothing(folder: Path) -> None:
         "    cli.run(['compare', 'tiny.toml', '--force', '-o', 'r.h5'])\n"
         "print('compiled', len(recorder.buffer))"
     )
-    outputs = [
-        subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True).stdout
-        for _ in range(2)
-    ]
-    assert outputs[1].splitlines()[-1] == "compiled 0"
+    cli.run(["compare", "tiny.toml"])
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "compiled 0"

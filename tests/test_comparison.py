@@ -87,7 +87,7 @@ def test_equal_runs_are_equal_files(finished: Path, tmp_path: Path) -> None:
     assert same(finished, tmp_path / "again.h5") == []
 
 
-@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("threads", ["1", "4"])
 def test_threads_change_no_bit(finished: Path, tmp_path: Path, threads: str) -> None:
     """Of numba and of BLAS alike, in a new process."""
     (tmp_path / "tiny.toml").write_text(TEXT)
@@ -112,7 +112,7 @@ def test_more_sizes_and_replicas_leave_the_old_ones_alone(finished: Path, tmp_pa
 LIOUVILLE = [sys.executable, "-c", "from liouville.cli import main; main()"]
 
 
-LONGER = runs.text(**runs.TINY | {"sizes": [16, 32, 20000], "replicas": [40, 30, 260]})
+LONGER = runs.text(**runs.TINY | {"sizes": [16, 32, 20000], "replicas": [40, 30, 120]})
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path
     process.send_signal(sign)
     _, errors = process.communicate(timeout=60)
     assert seen == "running"
-    assert 0 < done < 260
+    assert 0 < done < 120
     assert lv.open(cut).status == "interrupted"
     if sign == signal.SIGINT:
         assert process.returncode == 130
@@ -334,13 +334,13 @@ def test_a_problem_made_in_python_is_solved_and_compared() -> None:
         initial={"y": {"kind": "normal", "std": 1.0}, "c": {"kind": "normal", "std": 1.0}},
         measure={"kind": "uniform", "low": -1.0, "high": 1.0},
     )
-    time, solver = {"final": 1.0, "snapshots": 5}, {"cells": "auto", "tolerance": 1e-4}
+    time, solver = {"final": 1.0, "snapshots": 5}, {"cells": "auto", "tolerance": 1e-3}
     solved = lv.solve(problem, time=time, solver=solver)
     run = lv.compare(problem, time=time, solver=solver, particles={"sizes": [32, 128], "replicas": [40, 20]})
     assert run.status == "completed"
     assert not [verdict.name for verdict in run.verdicts if verdict.outcome == "rejected" and verdict.primary]
     assert np.array_equal(solved.density.rho, run.density.rho)
-    assert_allclose(run.density.f, run.characteristics.f, rtol=0, atol=2e-4)
+    assert_allclose(run.density.f, run.characteristics.f, rtol=0, atol=2e-3)
 
 
 def test_replicas_are_not_added_to_a_file_that_recorded_less(tmp_path: Path) -> None:

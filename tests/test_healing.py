@@ -65,13 +65,15 @@ def test_the_gap_is_the_smallest_eigenvalue_of_m_at_the_end() -> None:
 
 def test_the_times_reach_the_last_a_n_and_the_replicas_are_new_ones() -> None:
     plan = Plan(run_file())
-    (study,) = studies(plan)
+    at_fixed, study = studies(plan)
+    assert_allclose(at_fixed.plan.times, plan.times, rtol=1e-15)
+    assert at_fixed.sizes == study.sizes and not at_fixed.schedules
+    seeds = [some.run.particles.seed for some in (plan, at_fixed.plan, study.plan) if some.run.particles]
+    assert len(set(seeds)) == 3
     last = np.log(128) ** 1.5 / 12
     assert_allclose(study.plan.times[-1], max(last, 0.2 * np.log(128)), rtol=1e-14)
     a_n = [[0.2 * np.log(n) for n in study.sizes], [np.log(n) ** 1.5 / 12 for n in study.sizes]]
     assert np.all(np.abs(study.plan.times[study.at] - a_n) <= 0.5 * study.plan.times[1] + 1e-12)
-    assert study.plan.run.particles and plan.run.particles
-    assert study.plan.run.particles.seed != plan.run.particles.seed
     assert study.sizes == {32: 60, 64: 40, 128: 20}
 
 
@@ -81,6 +83,8 @@ def test_the_times_reach_the_last_a_n_and_the_replicas_are_new_ones() -> None:
         (("sizes = [32, 64, 128]", "sizes = [64, 32, 128]"), "healing.sizes: must ascend"),
         (("replicas = [60, 40, 20]", "replicas = [60, 40]"), "healing.replicas"),
         (("step = 0.1", 'controls = [{ problem = "nowhere", replicas = 9, schedules = [] }]'), "schedules"),
+        (("step = 0.1", "fixed = { sizes = [32, 64, 128], replicas = [60, 40] }"), "healing.fixed.replicas"),
+        (("step = 0.1", "fixed = { sizes = [64, 32, 128], replicas = 60 }"), "healing.fixed.sizes: must ascend"),
         (('kind = "log", tau', 'kind = "exp", tau'), "healing.schedules.0.kind"),
         (("over = 12.0", 'over = "rank"'), "healing.schedules.1.over"),
     ],
@@ -92,7 +96,7 @@ def test_studies_that_cannot_be_are_refused(change: tuple[str, str], message: st
 
 def test_a_schedule_over_a_gap_that_is_none_is_refused() -> None:
     wanted = HEALING.replace("over = 12.0", 'over = "gap"')
-    source = runs.text("von-mises", **runs.TINY | {"cells": [160, 64], "final": 3.0})
+    source = runs.text("von-mises", **runs.TINY | {"cells": [176, 64], "final": 3.0})
     with pytest.raises(InputError, match=r"healing.schedules.1.over: must be a number: M at t = 3 has no gap"):
         studies(Plan(parse(source + wanted)))
     one = '[{ kind = "power", exponent = 2.0 }]'
@@ -166,7 +170,7 @@ def study() -> Study:
     """tau log n with tau = 0.5 and a power of it, to t = 4.9."""
     changed = HEALING.replace("[32, 64, 128]", str(list(SIZES))).replace("[60, 40, 20]", str(list(SIZES.values())))
     changed = changed.replace("tau = 0.2", "tau = 0.5").replace("over = 12.0", "over = 4.0")
-    return studies(Plan(run_file(changed)))[0]
+    return studies(Plan(run_file(changed)))[1]
 
 
 def verdicts(study: Study, theory: Theory, norms: dict[int, Norms]) -> dict[str, Verdict]:
@@ -254,7 +258,7 @@ def test_a_study_is_written_judged_drawn_and_resumed(tmp_path: Path, monkeypatch
     comparison.resume(tmp_path / "cut.h5")
     with h5py.File(tmp_path / "whole.h5") as whole, h5py.File(tmp_path / "cut.h5") as cut:
         names = [name for name in storage.groups(whole) if name.startswith("/healing")]
-        assert names == [name for name in storage.groups(cut) if name.startswith("/healing")] and len(names) == 8
+        assert names == [name for name in storage.groups(cut) if name.startswith("/healing")] and len(names) == 12
         for name in names:
             for variable, item in whole[name].items():
                 if isinstance(item, h5py.Dataset) and item.dtype.kind != "O":

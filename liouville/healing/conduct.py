@@ -17,7 +17,7 @@ from particles import team
 def conduct(study: Study, writer: Writer, stages: Stages, level: float) -> tuple[list[Verdict], Group]:
     """The verdicts, each at `level`, and the group that sums the study up."""
     with stages.stage(f"{study.name}: theory to t = {study.plan.times[-1]:.3g}", 1):
-        theory = Theory.of(study.plan, study.expanded)
+        theory = Theory.of(study)
     operator = simulation.PathOperator.build(theory.known, theory.fluctuations)
     work = [Work(n, replicas, writer.committed(groups.name(study.name, n))) for n, replicas in study.sizes.items()]
     team().tell((study.plan.run, theory.known, operator, work, None))

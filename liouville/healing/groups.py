@@ -57,22 +57,18 @@ def summary(study: Study, theory: Theory, curves: Curves) -> Group:
             text = f"{'lower' if end == 'low' else 'upper'} end of the 99% interval of the {text}"
         dims = ("pair" if base == "exponent" else "n", "time")
         measured.append(Variable(of, dims, text, "" if end else formula, data=getattr(curves, of)))
-    return Group(
-        name(study.name),
-        {
-            "time": study.plan.times,
-            "n": np.array(list(study.sizes), dtype=float),
-            "pair": np.arange(len(study.sizes) - 1, dtype=float),
-            "schedule": np.arange(len(study.schedules), dtype=float),
-        },
-        "time",
-        (
-            *(Variable(of, ("time",), *texts, data=getattr(theory, of)) for of, texts in PREDICTED.items()),
-            *measured,
-            Variable("snapshot", ("schedule", "n"), "the snapshot nearest to a_n", dtype="i8", data=study.at),
-            Variable(
-                "formula", ("schedule",), "a_n", dtype="str",
-                data=np.array([described(schedule) for schedule in study.schedules], dtype=object),
-            ),
-        ),
-    )  # fmt: skip
+    axes = {
+        "time": study.plan.times,
+        "n": np.array(list(study.sizes), dtype=float),
+        "pair": np.arange(len(study.sizes) - 1, dtype=float),
+    }
+    predicted = [Variable(of, ("time",), *texts, data=getattr(theory, of)) for of, texts in PREDICTED.items()]
+    if not study.schedules:
+        return Group(name(study.name), axes, "time", (*predicted, *measured))
+    axes["schedule"] = np.arange(len(study.schedules), dtype=float)
+    formulas = np.array([described(schedule) for schedule in study.schedules], dtype=object)
+    schedules = (
+        Variable("snapshot", ("schedule", "n"), "the snapshot nearest to a_n", dtype="i8", data=study.at),
+        Variable("formula", ("schedule",), "a_n", dtype="str", data=formulas),
+    )
+    return Group(name(study.name), axes, "time", (*predicted, *measured, *schedules))

@@ -27,24 +27,26 @@ from liouville.verdicts import Verdict, worst
 Array = NDArray[np.floating]
 
 EVERYWHERE = slice(None)
+FIXED_TIMES = 3  # verdicts
 LIMIT_MARGIN = 0.1  # of A against tr C
 ORDER_MARGIN = 0.25  # of B and of f_1 against what is computed
 EXPONENT_MARGIN = 0.1
 PAPER = 1.0  # the order in n that fluctuations heal to: (20) has any exponent below it
 TRUSTED = 0.5  # B/(n A) up to which the expansion in 1/n is used
+FITTED = 4  # sizes that B and D/n are told apart by
 LARGER = "the terms of the expansion in 1/n that are left out; larger healing.sizes would lessen it"
 
 
 def count(study: Study) -> int:
     """Verdicts that `judge` will give."""
-    return len(study.schedules) * (1 if study.control else 2) + (0 if study.control else 3)
+    return len(study.schedules) * (1 if study.control else 2) or FIXED_TIMES
 
 
 def judge(study: Study, theory: Theory, norms: Mapping[int, Norms], level: float) -> list[Verdict]:
-    """All verdicts of a study, each at `level`; those of a control are of the orders alone."""
-    found = [] if study.control else [limit(theory, norms, study.plan.times, level)]
-    if not study.control:
-        found += [next_order(theory, norms, study.plan.times, level), mean(theory, norms, study.plan.times, level)]
+    """All verdicts of a study, each at `level`: of the law at fixed times, or of the orders along each schedule."""
+    if not study.schedules:
+        return [of(theory, norms, study.plan.times, level) for of in (limit, next_order, mean)]
+    found = []
     for k in range(len(study.schedules)):
         if not study.control:
             found.append(exponent(study, k, theory, norms, level))
@@ -81,8 +83,13 @@ def limit(theory: Theory, norms: Mapping[int, Norms], times: Array, level: float
 
 
 def next_order(theory: Theory, norms: Mapping[int, Norms], times: Array, level: float) -> Verdict:
-    """n (n E||f_n - f_0||^2 - A) -> B: measured with ||l_n||^2 in the place of A/n, D/n free, against B computed."""
+    """n (n E||f_n - f_0||^2 - A) -> B: measured with ||l_n||^2 in the place of A/n, D/n free, against B computed.
+
+    At the snapshots where D/n can be told from B: the expansion must reach FITTED sizes, or as many as it ever does.
+    """
     used = _expanded(theory, norms) & (theory.B_error < 0.1 * np.abs(theory.B))
+    reached = np.sum(np.abs(theory.B) <= TRUSTED * np.array(list(norms))[:, None] * theory.A, axis=0)
+    used &= reached >= min(FITTED, reached.max(where=used, initial=0))
     B = theory.B[used]
     values = {n: n**2 * (some.deviation - some.path)[:, used] / B for n, some in norms.items()}
     estimate, left_out = _extrapolated(values, np.abs(B / theory.A[used]))

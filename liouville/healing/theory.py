@@ -7,15 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liouville import mean_field
+from liouville.healing.study import Study
 from liouville.mean_field import Reference
-from liouville.plan import Plan
 from solvers.fluctuations import Fluctuations
 
 Array = NDArray[np.floating]
 
 
-SURVEY: dict[str, Any] = {"most": 800, "tolerance": 1e-2}  # what a control's tr C is worth
-ORDER: dict[str, Any] = {"rank": 16, "tolerance": 3e-2}  # and B, which is judged to a quarter of itself
+SURVEY: dict[str, Any] = {"most": 2500, "tolerance": 1e-2}
+ORDER: dict[str, Any] = {"rank": 16, "tolerance": 3e-2}  # and B along a_n
+SHARP: dict[str, Any] = {"tolerance": 1e-2}  # and at fixed times, where it is judged itself
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class Theory:
     B_error: Array
 
     @classmethod
-    def of(cls, plan: Plan, expanded: float) -> Self:
-        """For the problem, times and integrator of a plan; f_1 and B up to a time, NaN beyond, or 0 if it is 0."""
+    def of(cls, study: Study) -> Self:
+        """For the problem, times and integrator of a study; f_1 and B up to a time, NaN beyond, or 0 if it is 0."""
+        plan, expanded = study.plan, study.expanded
         known = mean_field.reference(plan)
         theory = mean_field.fluctuation_theory(plan, known, **(SURVEY if expanded == 0 else {}))
         rows, problem = known.steps.rows, plan.problem
@@ -48,7 +50,7 @@ class Theory:
         B: Array = np.zeros(rows.size)
         B_error: Array = np.zeros(rows.size)
         if expanded > 0:
-            order = mean_field.next_order(plan, known, expanded, **ORDER)
+            order = mean_field.next_order(plan, known, expanded, **(ORDER if study.schedules else SHARP))
             there = rows[rows < order.times.size]
             f1, B, B_error = np.full(f0.shape, np.nan), np.full(rows.size, np.nan), np.full(rows.size, np.nan)
             f1[: there.size] = order.mean_correction[there]

@@ -42,7 +42,7 @@ def studies(run: Run) -> list[Found]:
     """The main study first, then the controls. Raises ValueError where the file has none."""
     names = [path.split("/")[2] for path in run.groups if path.startswith("/healing/") and path.count("/") == 2]
     found = [Found(name, GroupView(run, f"/healing/{name}")) for name in names]
-    found = [study for study in found if "exponent" in study.view.variables]
+    found = [study for study in found if "snapshot" in study.view.variables]
     if not found:
         raise ValueError(
             f"{run.path}: has no study of healing; a completed `liouville compare` with [healing] writes it"
