@@ -7,23 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from liouville.beside import FileProblem
 from liouville.errors import InputError, RunFailed
 from liouville.neighbours import require_neighbours
 
 if TYPE_CHECKING:
-    from liouville.convexity import Chords
-    from liouville.escape import Escape
-    from liouville.results import Run
     from liouville.runfile import RunFile
     from liouville.verdicts import Verdict
 
 FINE, REJECTED, UNUSABLE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 USAGE: type[Exception] = typer.BadParameter.__mro__[2]  # the base of every complaint about the command line
-STYLES = {"supported": "green", "undecided": "yellow", "rejected": "bold red"}
 
 app = typer.Typer(
     add_completion=False,
@@ -128,7 +122,7 @@ def simulate(
 def convergence(runfile: RunFileName, output: Output = None, force: Force = False) -> int:
     """A convergence study: errors of f_0 against cells and seconds, for both schemes, with and without their parts."""
     from liouville import convergence as study
-    from liouville import plots, storage
+    from liouville import plots, printing, storage
     from liouville.progress import Bars
     from liouville.results import Run
 
@@ -139,12 +133,7 @@ def convergence(runfile: RunFileName, output: Output = None, force: Force = Fals
         raise InputError(f"{runfile}: {error}") from None
     figure = _fresh(path.with_suffix(".png"))
     plots.save(Run(path), "convergence", figure)
-    table = Table(show_edge=False, pad_edge=False)
-    for column in ("scheme", "order in cells", "interval", "order in seconds"):
-        table.add_column(column)
-    for name, fit in results.items():
-        table.add_row(name, _number(fit.order), f"{_number(fit.low)} .. {_number(fit.high)}", _number(fit.per_second))
-    _console().print(table)
+    printing.orders(results)
     print(f"{path}\n{figure}")
     return FINE
 
@@ -152,7 +141,7 @@ def convergence(runfile: RunFileName, output: Output = None, force: Force = Fals
 @app.command()
 def landscape(runfile: RunFileName = "trap", output: Output = None, force: Force = False) -> int:
     """Section 3.1: the loss is convex in G and not in the parameters; a fixed point that is no minimum is left."""
-    from liouville import convexity, escape, plots
+    from liouville import convexity, escape, plots, printing
     from liouville import runfile as files
     from liouville.plan import Plan
     from liouville.plots import landscape as picture
@@ -173,7 +162,7 @@ def landscape(runfile: RunFileName = "trap", output: Output = None, force: Force
         plots.write(picture.draw(described.problem.name, chords, left), path)
     except ValueError as error:
         raise InputError(str(error)) from None
-    _print_landscape(chords, left)
+    printing.landscape(chords, left)
     print(path)
     return FINE
 
@@ -190,12 +179,13 @@ def resume(result: Result) -> int:
 @app.command()
 def info(result: Result) -> int:
     """What is in a file: problem, status, sizes, hypotheses, verdicts; also of a run in progress."""
+    from liouville import printing
     from liouville.results import Run
 
     found = Run(result)
-    _print_run(found)
+    printing.run(found)
     if found.verdicts:
-        _print_verdicts(found.verdicts)
+        printing.verdicts(found.verdicts)
     return FINE
 
 
@@ -269,13 +259,13 @@ def _prepared(name: str, output: Path | None, fresh: Callable[[str], Path]) -> "
 
 def _conclude(path: Path, verdicts: "list[Verdict]") -> int:
     """Print what came out and draw it; the exit status tells whether a primary prediction is rejected."""
-    from liouville import plots
+    from liouville import plots, printing
     from liouville.results import Run
 
     figure = _fresh(path.with_suffix(".png"))
     plots.save(Run(path), "summary", figure)
     if verdicts:
-        _print_verdicts(verdicts)
+        printing.verdicts(verdicts)
     print(f"{path}\n{figure}")
     return REJECTED if any(v.primary and v.outcome == "rejected" for v in verdicts) else FINE
 
@@ -287,95 +277,6 @@ def _fresh(path: Path) -> Path:
         number += 1
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return candidate
-
-
-def _console() -> Console:
-    console = Console(file=sys.stdout, highlight=False)
-    if not console.is_terminal:
-        console.width = 140
-    return console
-
-
-def _print_verdicts(verdicts: "list[Verdict]") -> None:
-    """Primary and diagnostic verdicts as tables, and a line for what is undecided."""
-    console = _console()
-    for title, primary in (("primary verdicts", True), ("diagnostics (they never set the exit status)", False)):
-        if not any(v.primary == primary for v in verdicts):
-            continue
-        table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
-        for name, justify in (("verdict", "left"), ("outcome", "left"), ("estimate", "right"), ("interval", "left")):
-            table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=True)
-        table.add_column("predicted", no_wrap=True)
-        table.add_column("statement")
-        for v in verdicts:
-            if v.primary == primary:
-                table.add_row(
-                    v.name,
-                    f"[{STYLES[v.outcome]}]{v.outcome}[/]",
-                    _number(v.statistic),
-                    f"{_number(v.low)} .. {_number(v.high)}",
-                    f"{_number(v.predicted)} ± {_number(v.margin)}",
-                    v.statement + ("" if v.p_value != v.p_value else f"; p = {v.p_value:.2g}"),
-                )
-        console.print(table)
-        console.print()
-    for v in verdicts:
-        if v.outcome == "undecided":
-            console.print(f"{v.name} is undecided: {v.note or 'the interval is too wide'}", markup=False)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"
-
-
-def _print_landscape(chords: "Chords", left: "Escape | None") -> None:
-    """What a landscape study measured beside what is computed."""
-    table = Table(show_edge=False, pad_edge=False)
-    for column in ("quantity", "measured", "computed"):
-        table.add_column(column)
-    table.add_row("second difference of the loss along a chord of G", f"{chords.second_difference:.8g}", "")
-    table.add_row("  ||f_(G_1 - G_0)||^2", "", f"{chords.curvature:.8g}")
-    table.add_row("largest loss on a chord of parameters, over its ends", f"{chords.barrier:.4g}", "> 1: not convex")
-    if left is not None:
-        table.add_row(f"escape rate from y* = {left.y[0]:.6f}, |F'(y*)|", f"{left.rates[-1]:.6g}", f"{left.rate:.6g}")
-        slope = f"{left.slope:.5g} +- {left.error:.1g}"
-        table.add_row("time to leave against log(1/spread), 1/|F'(y*)|", slope, f"{1 / left.rate:.5g}")
-    _console().print(table)
-
-
-def _print_run(found: "Run") -> None:
-    """Problem, status and sizes, then the hypotheses of the theorems."""
-    console = _console()
-    lines: list[tuple[str, Callable[[], object]]] = [
-        ("problem", lambda: found.attributes["problem"]),
-        ("command", lambda: found.attributes["command"]),
-        ("status", lambda: found.status),
-        ("stop reason", lambda: found.attributes["stop_reason"]),
-        ("created", lambda: found.attributes["created"]),
-        ("creator", lambda: found.attributes["creator"]),
-        ("seed", lambda: found.attributes["seed"] if found.attributes["seed"] >= 0 else ""),
-        ("threads", lambda: found.attributes["threads"]),
-    ]
-    for name, value in lines:
-        if value() != "":
-            console.print(f"{name:12s} {value()}", markup=False, soft_wrap=True)
-    table = Table(show_edge=False, pad_edge=False)
-    for column in ("group", "sizes", "written"):
-        table.add_column(column)
-    for path, sizes, done, total in found.sizes():
-        table.add_row(path, " x ".join(f"{name} {size}" for name, size in sizes.items()), f"{done} of {total}")
-    console.print(table)
-    if "/hypotheses" in found.groups:
-        table = Table(show_edge=False, pad_edge=False)
-        view = found.hypotheses
-        columns = ("hypothesis", "value", "holds")
-        for column in columns:
-            table.add_column(column)
-        for row in zip(*(getattr(view, column) for column in columns), strict=True):
-            table.add_row(*map(str, row))
-        console.print()
-        console.print(table)
-    console.print()
 
 
 def _complain(message: str, status: int) -> int:

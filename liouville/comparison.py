@@ -4,23 +4,22 @@ Everything is written as it comes. A run that goes on after an interruption comp
 (seconds, and the same bits) and the replicas that are missing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from liouville import healing, judgement, mean_field, refinement, schema, simulation
+from liouville import healing, judgement, mean_field, recording, refinement, schema, simulation
 from liouville.density_limit import measured_with
-from liouville.distance import Distance
 from liouville.errors import InputError, RunFailed
 from liouville.healing import Study
 from liouville.hypotheses import hypotheses
-from liouville.judgement import Ensemble, Evidence
-from liouville.mean_field import Density, Reference
+from liouville.judgement import Evidence
+from liouville.mean_field import Density
 from liouville.plan import Plan
-from liouville.progress import Advance, Quiet, Stages
+from liouville.progress import Quiet, Stages
 from liouville.refinement import Trial
 from liouville.runfile import RunFile, dump, parse
 from liouville.running import accounted
@@ -28,9 +27,6 @@ from liouville.simulation import Work
 from liouville.storage import FileProblem, Group, Writer, attributes, open_result
 from liouville.verdicts import FALSE_ALARMS, Verdict
 from particles import team
-from solvers.expansion import Expansion
-from solvers.fluctuations import Fluctuations
-from solvers.frames import Frame
 from solvers.linear import one_blas_thread
 
 Array = NDArray[np.floating]
@@ -140,19 +136,19 @@ def _run(
 ) -> list[Verdict]:
     with stages.stage("characteristics", 1):
         known = mean_field.reference(plan)
-        _write_characteristics(plan, known, writer)
+        recording.characteristics(plan, known, writer)
     solved: Density | None = None
     last: Array = np.empty(0)
     if command != "simulate":
         with stages.stage(plan.run.solver.scheme, len(plan.times)) as advance:
-            solved, last = _solve(plan, writer, advance)
+            solved, last = recording.density(plan, writer, advance)
         for message in solved.warnings(plan.times):
             stages.warn(message)
     with stages.stage("fluctuation theory", 1):
         theory = mean_field.fluctuation_theory(plan, known)
         covariance = judgement.at_snapshots(plan, known, theory)
         order = mean_field.next_order(plan, known) if plan.run.solver.next_order else None
-        _write_fluctuations(plan, known, theory, covariance, order, writer)
+        recording.fluctuations(plan, known, theory, covariance, order, writer)
     f0 = solved.coefficients + known.shift if solved else known.stepped
     operator = simulation.PathOperator.build(known, theory)
     distance = measured_with(plan, known, theory) if sizes else None
@@ -161,7 +157,7 @@ def _run(
     ensembles = []
     for part in work:
         with stages.stage(f"particles, n = {part.n}", part.replicas) as advance:
-            ensembles.append(_simulate(plan, known, operator, distance, f0, part, writer, advance))
+            ensembles.append(recording.ensemble(plan, known, operator, distance, f0, part, writer, advance))
         writer.sync()
     team().rested()
     extra = [schema.hypotheses(hypotheses(plan, theory))]
@@ -192,157 +188,8 @@ def assist() -> None:
         plan = Plan(run)
         with one_blas_thread():
             for part in work:
-                for _ in _replicas(plan, known, operator, part, distance):
+                for _ in recording.replicas(plan, known, operator, part, distance):
                     pass
-
-
-def _replicas(
-    plan: Plan, known: Reference, operator: simulation.PathOperator, part: Work, distance: Distance | None
-) -> Iterator[simulation.Replicas]:
-    assert plan.run.particles is not None
-    keep = max(1, plan.run.particles.keep)
-    return simulation.simulate(plan, known, operator, part, keep=keep, team=team(), distance=distance)
-
-
-def _append(writer: Writer, group: str, start: int, **arrays: Array) -> None:
-    """Write the frames that are not there yet."""
-    done = writer.committed(group) - start
-    rows = len(next(iter(arrays.values())))
-    if done < rows:
-        writer.write(group, start + max(0, done), **{name: array[max(0, done) :] for name, array in arrays.items()})
-
-
-def _write_characteristics(plan: Plan, known: Reference, writer: Writer) -> None:
-    solved, problem = known.characteristics, plan.problem
-    _append(
-        writer,
-        "/characteristics",
-        0,
-        f=problem.values(solved.coefficients),
-        f_stepped=problem.values(known.stepped),
-        loss=problem.loss(solved.coefficients),
-        error_estimate=solved.error,
-    )
-
-
-def _write_fluctuations(
-    plan: Plan, known: Reference, theory: Fluctuations, covariance: Array, order: Expansion | None, writer: Writer
-) -> None:
-    basis, rows = plan.problem.basis, known.steps.rows
-    frames = {
-        "covariance": basis @ covariance @ basis.T,
-        "trace": theory.trace[rows],
-        "trace_error": theory.trace_error[rows],
-        "two_time_trace": np.einsum("siti->st", theory.covariance[rows][:, :, rows]),
-        "gap": np.linalg.eigvalsh(theory.kernel_diagonal[rows])[:, 0],
-    }
-    if plan.run.solver.two_times:
-        used = basis[:, : theory.features]
-        C = theory.covariance[rows][:, :, rows]
-        frames["two_time_covariance"] = np.einsum("xi,sitj,zj->stxz", used, C, used, optimize=True)
-    if order is not None:
-        frames["mean_correction"] = plan.problem.values(order.mean_correction[rows])
-        frames |= {name: getattr(order, name)[rows] for name in schema.NEXT_ORDER_CURVES}
-    _append(writer, "/fluctuations", 0, **frames)
-
-
-def _solve(plan: Plan, writer: Writer, advance: Advance) -> tuple[Density, Array]:
-    """The grid, frame by frame into the file; also the density at the last snapshot."""
-    problem, grid = plan.problem, mean_field.grid(plan)
-    for name, axis in zip(schema.axes(plan), (*grid.y, grid.c), strict=True):
-        writer.set("/density", name, axis.centres)
-    last: Array = np.empty(0)
-
-    def visit(k: int, frame: Frame) -> None:
-        nonlocal last
-        last = frame.density
-        loss = frame.loss + problem.floor
-        _append(
-            writer,
-            "/density",
-            k,
-            rho=frame.density[None],
-            moment=frame.moment[None],
-            potential=frame.potential[None],
-            f=problem.values(frame.coefficients)[None],
-            loss=np.array([loss]),
-            mass=np.array([frame.mass]),
-            energy=np.array([problem.energy(frame.coefficients)]),
-            dissipation=np.array([frame.dissipation]),
-            dissipated=np.array([frame.dissipated]),
-            minimum=np.array([frame.minimum]),
-        )
-        advance(1)
-
-    solved = mean_field.density(plan, grid, visit)
-    _append(
-        writer,
-        "/density_error",
-        0,
-        f_error=solved.error,
-        rho_error=solved.density_error,
-        dissipation_defect=solved.defect,
-        dissipation_defect_error=solved.defect_error,
-    )
-    writer.sync()
-    return solved, last
-
-
-def _simulate(
-    plan: Plan,
-    known: Reference,
-    operator: simulation.PathOperator,
-    distance: Distance | None,
-    f0: Array,
-    part: Work,
-    writer: Writer,
-    advance: Advance,
-) -> Ensemble:
-    """One ensemble, some replicas at a time into the file."""
-    problem, group, done = plan.problem, schema.size_name(part.n), part.done
-    assert plan.run.particles is not None
-    keep = plan.run.particles.keep
-    parts = [_stored(plan, writer, group, done)] if done else []
-    advance(done)
-    if distance is not None:
-        writer.set(group, "density_floor", distance.floor / part.n)
-        writer.set(group, "moment_floor", distance.moment_floor / part.n)
-        writer.set(group, "density_limit", np.array([distance.floor[0], distance.limits[0]]) / part.n)
-        writer.set(group, "moment_limit", np.array([distance.moment_floor[0], distance.limits[1]]) / part.n)
-    for some in _replicas(plan, known, operator, part, distance):
-        if keep and done == 0 and not parts:
-            for name, trajectories in zip(schema.components(plan), np.moveaxis(some.y[0], 1, 0), strict=True):
-                writer.set(group, name, trajectories)
-            writer.set(group, "c", some.c[0])
-        f, path = (problem.values(values)[..., plan.kept] for values in (some.coefficients, some.path))
-        y, c = some.y[..., 0], some.c[..., 0]
-        first = writer.committed(group)
-        writer.write(
-            group,
-            first,
-            f=f,
-            path=path,
-            loss=problem.loss(some.coefficients),
-            deviation=np.sum((some.coefficients - f0) ** 2, axis=-1),
-            path_deviation=np.sum((some.coefficients - f0 - some.path) ** 2, axis=-1),
-            **dict(zip(schema.components(plan, "first_y"), np.moveaxis(y, 2, 0), strict=True)),
-            first_c=c,
-            loss_increase=some.increase,
-            density_distance=some.density_distance,
-            moment_distance=some.moment_distance,
-        )
-        measures = some.increase, some.density_distance, some.moment_distance
-        parts.append((plan.recover(f), plan.recover(path), y, c, *measures))
-        advance(len(f))
-    return Ensemble(part.n, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-
-
-def _stored(plan: Plan, writer: Writer, group: str, count: int) -> tuple[Array, ...]:
-    """What an earlier session left of an ensemble."""
-    names = ("f", "path", "first_c", "loss_increase", "density_distance", "moment_distance")
-    f, path, c, *measures = (writer.frames(group, name, count) for name in names)
-    y = np.stack([writer.frames(group, name, count) for name in schema.components(plan, "first_y")], axis=-1)
-    return plan.recover(f), plan.recover(path), y, c, *measures
 
 
 __all__ = ["FileProblem", "InputError", "RunFailed", "resume", "start"]

@@ -85,11 +85,14 @@ def limit(theory: Theory, norms: Mapping[int, Norms], times: Array, level: float
 def next_order(theory: Theory, norms: Mapping[int, Norms], times: Array, level: float) -> Verdict:
     """n (n E||f_n - f_0||^2 - A) -> B: measured with ||l_n||^2 in the place of A/n, D/n free, against B computed.
 
-    At the snapshots where D/n can be told from B: the expansion must reach FITTED sizes, or as many as it ever does.
+    At the snapshots where B passes A, so that it can be seen, and where D/n can be told from it, for which the
+    expansion must reach FITTED sizes; at others where there are none such.
     """
-    used = _expanded(theory, norms) & (theory.B_error < 0.1 * np.abs(theory.B))
-    reached = np.sum(np.abs(theory.B) <= TRUSTED * np.array(list(norms))[:, None] * theory.A, axis=0)
-    used &= reached >= min(FITTED, reached.max(where=used, initial=0))
+    size, A = np.abs(theory.B), theory.A
+    reached = np.sum(size <= TRUSTED * np.array(list(norms))[:, None] * A, axis=0)
+    used = _expanded(theory, norms) & (theory.B_error < 0.1 * size)
+    for condition in (size >= A, reached >= FITTED):
+        used &= condition | (not np.any(used & condition))
     B = theory.B[used]
     values = {n: n**2 * (some.deviation - some.path)[:, used] / B for n, some in norms.items()}
     estimate, left_out = _extrapolated(values, np.abs(B / theory.A[used]))

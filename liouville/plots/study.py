@@ -118,7 +118,8 @@ def _parts(ax: Axes, study: Found, k: int) -> None:
     n = study.view.n
     value, low, high = (study.along(f"distance{end}", k) for end in ("", "_low", "_high"))
     ax.errorbar(n, value, [value - low, high - value], fmt="o", color=style.BLACK, capsize=4, label="simulation, 99%")
-    A, B = study.along("A", k) / n, study.along("B", k) / n**2
+    A, B = study.along("A", k), study.along("B", k) / n**2
+    A = np.where(study.along("A_error", k) < A, A, np.nan) / n  # what has vanished is not known
     ax.plot(n, study.along("residual", k), "s-", color=style.GREEN, markersize=4, label=r"$\|r_0\|^2$")
     ax.plot(n, A, "-", color=style.BLUE, label=r"$A/n = \mathrm{tr}\,C/n$")
     if np.any(np.isfinite(B)):
