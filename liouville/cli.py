@@ -1,5 +1,6 @@
 """The command line. Results go to standard output, everything else to standard error; no user sees a traceback."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -48,7 +49,10 @@ def main() -> None:
         comparison.assist()
         sys.exit(FINE)
     status = run(sys.argv[1:])
-    sys.stdout.flush()
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _unheard()
     ranks.leave(status)
     sys.exit(status)
 
@@ -71,8 +75,10 @@ def run(arguments: list[str]) -> int:
         return _complain(getattr(error, "format_message", error.__str__)(), UNUSABLE)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted; `liouville resume` goes on with what is there", INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except (BrokenPipeError, SystemExit) as error:  # the second is what typer makes of the first
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        _unheard()
         return FINE
     except KeyError as error:
         return _complain(f"the file lacks {error}: it is damaged, or not a result file", UNUSABLE)
@@ -264,10 +270,18 @@ def _conclude(path: Path, verdicts: "list[Verdict]") -> int:
 
     figure = _fresh(path.with_suffix(".png"))
     plots.save(Run(path), "summary", figure)
-    if verdicts:
-        printing.verdicts(verdicts)
-    print(f"{path}\n{figure}")
+    try:
+        if verdicts:
+            printing.verdicts(verdicts)
+        print(f"{path}\n{figure}", flush=True)
+    except BrokenPipeError:
+        _unheard()
     return REJECTED if any(v.primary and v.outcome == "rejected" for v in verdicts) else FINE
+
+
+def _unheard() -> None:
+    """Whoever read the output has seen enough (`| head`): the rest goes nowhere, and the status is what it was."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fresh(path: Path) -> Path:

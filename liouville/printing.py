@@ -15,8 +15,15 @@ from liouville.verdicts import Verdict
 STYLES = {"supported": "green", "undecided": "yellow", "rejected": "bold red"}
 
 
+class _Console(Console):
+    """Without an exit status of its own where nobody reads on (`| head`)."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _console() -> Console:
-    console = Console(file=sys.stdout, highlight=False)
+    console = _Console(file=sys.stdout, highlight=False)
     if not console.is_terminal:
         console.width = 140
     return console

@@ -10,6 +10,7 @@ from particles.jit import kernel, reduction
 
 Array = NDArray[np.floating]
 
+SMALL = 256  # numbers in T, where looking for slabs takes longer than the sums
 SLAB = 512  # columns: 32 kB of four features
 
 
@@ -23,6 +24,14 @@ def padded(values: Array) -> Array:
 @kernel
 def to_features(T, moments, result):
     """result[k] = T m[k] for moments (K, L) and result (K, M); M padded."""
+    if T.size <= SMALL:
+        for k in range(moments.shape[0]):
+            for m in range(T.shape[0]):
+                total = 0.0
+                for l in range(T.shape[1]):
+                    total += T[m, l] * moments[k, l]
+                result[k, m] = total
+        return
     result[:] = 0.0
     for low in range(0, T.shape[1], SLAB):
         slab = slice(low, min(low + SLAB, T.shape[1]))
@@ -39,6 +48,14 @@ def to_features(T, moments, result):
 @kernel
 def to_functions(T, residuals, u):
     """u[k] = T' r[k] for residuals (K, M) and u (K, L); T padded."""
+    if T.size <= SMALL:
+        for k in range(u.shape[0]):
+            for l in range(T.shape[1]):
+                u[k, l] = T[0, l] * residuals[k, 0]
+            for m in range(1, T.shape[0]):
+                for l in range(T.shape[1]):
+                    u[k, l] += T[m, l] * residuals[k, m]
+        return
     u[:] = 0.0
     for low in range(0, T.shape[1], SLAB):
         slab = slice(low, min(low + SLAB, T.shape[1]))

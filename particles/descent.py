@@ -160,7 +160,7 @@ def rows_of(wanted: NDArray[np.integer] | int, count: int) -> NDArray[np.integer
 def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out, begin, end):
     """The whole run of the replicas begin, ..., end - 1 on one core, some of them together."""
     first, last, chunk, record, kept, rows = run
-    n = c.shape[1]
+    n, stages = c.shape[1], scheme[2].size
     for low in range(begin, end, together):
         count = min(together, end - low)
         blocks = (n + BLOCK - 1) // BLOCK
@@ -184,7 +184,8 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out, begin, e
                     out[3][low + k] = max(out[3][low + k], left)
                 if wanted:
                     _fold(partial, moments[k])
-                _keep(tiles[k], stage, scheme, kept, out[1][low + k], out[2][low + k])
+                if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
+                    _keep(tiles[k], kept[(stage + 1) // stages], out[1][low + k], out[2][low + k])
             if wanted:
                 to_features(T, moments, r)
                 for k in range(count):
@@ -196,7 +197,7 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out, begin, e
 def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out, share):
     """One large replica after the other, its chunks over threads and ranks: the same sums in the same order."""
     first, last, chunk, record, kept, rows = run
-    replicas, n = c.shape
+    (replicas, n), stages = c.shape, scheme[2].size
     tiles = np.zeros((-(-n // BLOCK), rows * BLOCK))
     weight = w[0] if lean else 0.0  # of every particle, 0 where they are in the tiles
     own = slice(share.parts.start, share.parts.stop)
@@ -209,7 +210,8 @@ def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out, share):
             wanted = bool(row >= 0 or given.shape[0] == 0)
             at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[0]
             _pass(tiles, chunk, n, weight, at, stage, first, wanted, scheme, tables, partial[own], left)
-            _keep(tiles, stage, scheme, kept, out[1][k], out[2][k])
+            if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
+                _keep(tiles, kept[(stage + 1) // stages], out[1][k], out[2][k])
             if wanted:
                 share.collect(partial)
                 _close(partial, T, b, moments, r, u, out[0][k], row)
@@ -256,7 +258,8 @@ def _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, table
     kept = 0.0 if i == 0 else 1.0
     dt = 0.0 if stage < first else lengths[stage // b.size]
     stage = -1 if stage < first else i
-    partial[:] = 0.0
+    for l in range(partial.size):
+        partial[l] = 0.0
     left = 0.0
     for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
         tile, size = tiles[at], min(BLOCK, n - at * BLOCK)
@@ -271,16 +274,14 @@ def _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, table
 @kernel
 def _fold(partial, moments):
     """Add the chunks' moments in their order."""
-    moments[:] = partial[0]
+    for l in range(moments.size):
+        moments[l] = partial[0, l]
     for chunk in range(1, partial.shape[0]):
         for l in range(moments.size):
             moments[l] += partial[chunk, l]
 
 
 @kernel
-def _keep(tiles, stage, scheme, kept, y, c):
-    """Put the first particles on record after a step that is kept."""
-    stages = scheme[2].size
-    if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
-        row = kept[(stage + 1) // stages]
-        read(tiles, y[row], c[row])
+def _keep(tiles, row, y, c):
+    """Put the first particles on record."""
+    read(tiles, y[row], c[row])

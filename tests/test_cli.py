@@ -140,3 +140,14 @@ def test_a_second_start_compiles_nothing(folder: Path) -> None:
     cli.run(["compare", "tiny.toml"])
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "compiled 0"
+
+
+@pytest.mark.parametrize("arguments", [["problems"], ["info", "flat-fourier.h5"]])
+def test_a_reader_who_has_seen_enough_changes_no_status(folder: Path, arguments: list[str]) -> None:
+    cli.run(["solve", "tiny.toml"])
+    code = "from liouville.cli import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait(60) == 0
