@@ -12,6 +12,7 @@ from liouville.plots.readings import CHARACTERISTICS, DENSITY, FLUCTUATIONS, PAR
 from liouville.results import Run
 from liouville.verdicts import Verdict
 
+FEW = 20  # verdicts whose names are written large
 REACH = 3.0  # margins that the forest plot shows on either side
 
 
@@ -95,7 +96,9 @@ def forest(ax: Axes, verdicts: list[Verdict]) -> None:
     if 0 < first < len(verdicts):
         ax.axhline(first - 0.5, color=style.GREY, linewidth=1, linestyle=":")
     ax.set_yticks(range(len(verdicts)), [v.name for v in verdicts])
-    ax.set_ylim(len(verdicts) + 1.2, -0.6)  # room for the legend
+    ax.set_ylim(max(len(verdicts) + 1.2, 1.09 * len(verdicts)), -0.6)  # room for the legend
+    if len(verdicts) > FEW:
+        ax.tick_params(axis="y", labelsize=9)
     ax.set_xlim(-REACH - 0.1, REACH + 0.1)
     ax.set_xlabel("(statistic $-$ predicted) / margin")
     ax.set_title("verdicts (open: diagnostics)")
