@@ -145,7 +145,9 @@ def test_healing_intervals_cover(library: dict[int, Norms], scale: float, count:
         means = {
             n: combine([controlled(library[n].square[rows[n]], library[n].path[rows[n]], centre[n])]) for n in sizes
         }
-        misses["exponent"].add(judge._fitted(means, at), np.array([exponent]))
+        misses["exponent"].add(
+            judge._fitted(means, means, at, lambda found, n, some: found[n].at(some.start)), np.array([exponent])
+        )
     for name, found in misses.items():
         found.check(2.0 if name == "exponent" else 1.5)
 
