@@ -24,14 +24,6 @@ def padded(values: Array) -> Array:
 @kernel
 def to_features(T, moments, result):
     """result[k] = T m[k] for moments (K, L) and result (K, M); M padded."""
-    if T.size <= SMALL:
-        for k in range(moments.shape[0]):
-            for m in range(T.shape[0]):
-                total = 0.0
-                for l in range(T.shape[1]):
-                    total += T[m, l] * moments[k, l]
-                result[k, m] = total
-        return
     result[:] = 0.0
     for low in range(0, T.shape[1], SLAB):
         slab = slice(low, min(low + SLAB, T.shape[1]))

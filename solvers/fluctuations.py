@@ -30,7 +30,7 @@ AFFORDABLE = 1e11  # multiplications, two or three seconds
 FLOOR = 1e-6  # of the largest trace, below which relative errors are not asked for
 WIDTH = 10  # points of the interpolation in time
 # By N: nodes along each axis of y to begin with and at most, nodes along c, and rows of Gamma, times by features.
-CIRCLE = (512, 4096, 20, 2000)
+CIRCLE = (512, 4096, 16, 2000)
 BOX = {1: (256, 2048, 16, 2000), 2: (32, 96, 12, 1000), 3: (12, 32, 12, 700)}
 
 
@@ -92,10 +92,11 @@ def solve(
     `most` (by default 2000 for N = 1, 1000 and 700 for N = 2 and 3). The mean field has them all.
 
     Nodes along y are refined until the relative error estimate of the trace meets `tolerance` or their limit is
-    reached; beyond, up to `aim`, as long as that is cheap (AFFORDABLE). The estimate adds the change from fewer nodes
-    along y, times its ratio to the change from fewer still (convergence is exponential); the same along c, and half the
-    step, both on fewer nodes along y; two points fewer in the interpolation in time; and what the neglected features
-    contribute to the trace of h, what free particles do: the response damps it, as a rule.
+    reached; beyond, until their part of it meets `aim`, as long as that is cheap (AFFORDABLE). The estimate adds the
+    change from fewer nodes along y, times its ratio to the change from fewer still (convergence is exponential); the
+    same along c, on the fewer nodes along y; half the step, on the fewest; two points fewer in the interpolation in
+    time; and what the neglected features contribute to the trace of h, what free particles do: the response damps it,
+    as a rule.
     """
     problem = _Problem(closure, nodes, coarse, fine, grid, _features(closure, grid.size, most), flow)
     Ny, limit, Nc, _ = _sizes(closure)
@@ -104,7 +105,9 @@ def solve(
             finer = min(problem.finer(Ny), limit)
             wanted = aim if problem.work(finer, Nc) <= AFFORDABLE else tolerance
             if finer == Ny or problem.along_y(Ny, Nc) <= wanted:
-                return problem.estimate(Ny, Nc)
+                found = problem.estimate(Ny, Nc)
+                if finer == Ny or _largest(found.trace_error - found.neglected, found.trace) <= tolerance:
+                    return found
             Ny = finer
 
 
@@ -142,6 +145,11 @@ def _remainder(full: Array, half: Array, quarter: Array) -> Array:
     return np.asarray(np.minimum(1.0, last / np.maximum(before, 1e-300)) * last)
 
 
+def _largest(error: Array, trace: Array) -> float:
+    """Relative error, where the trace has not almost vanished."""
+    return float(np.max(error / np.maximum(trace, max(FLOOR * trace.max(), 1e-300))))
+
+
 @dataclass(frozen=True)
 class _Problem:
     """What stays the same while nodes are refined, and what was made already."""
@@ -175,16 +183,18 @@ class _Problem:
         return float((N + 2) * (self.times.size * self.features) ** 2 * Ny**N * Nc)
 
     def along_y(self, Ny: int, Nc: int) -> float:
-        """The largest relative error of the trace that is due to nodes along y, where it has not almost vanished."""
+        """The largest relative error of the trace that is due to nodes along y."""
         full, half, quarter = self.traces(Ny, Nc)
-        return float(np.max(_remainder(full, half, quarter) / np.maximum(full, max(FLOOR * full.max(), 1e-300))))
+        return _largest(_remainder(full, half, quarter), full)
 
     def estimate(self, Ny: int, Nc: int) -> Fluctuations:
         """C and R on so many nodes, with the error estimate."""
         least = self.fewer(self.fewer(Ny))
         full, half, quarter = self.traces(Ny, Nc)
-        fewer, fewest = (self.trace(self.gather(self.coarse, self.nodes(least, n), self.grid)) for n in _along_c(Nc))
-        error = _remainder(full, half, quarter) + _remainder(quarter, fewer, fewest)
+        fewer, fewest = (
+            self.trace(self.gather(self.coarse, self.nodes(self.fewer(Ny), n), self.grid)) for n in _along_c(Nc)
+        )
+        error = _remainder(full, half, quarter) + _remainder(half, fewer, fewest)
         if self.fine is not None:
             narrow = self.trace(self.latest[Ny], max(2, min(WIDTH, self.times.size) - 2))
             half_step = self.trace(self.gather(self.fine, self.nodes(least, Nc), 2 * self.grid))

@@ -47,6 +47,16 @@ def test_error_estimate_bounds_the_error_of_the_trace() -> None:
     assert np.all(flat_theory().trace_error <= 1e-6 * flat_theory().trace)
 
 
+def test_estimate_sees_the_error_of_too_few_nodes_along_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 nodes for 16: wrong by more than 1e-5, by no more than twice what is said and no less than a tenth of it."""
+    monkeypatch.setattr(fluctuations, "CIRCLE", (512, 2048, 10, 2000))
+    few, exact = theory(3.0, 0.05, every=2), flat_theory().trace[:31]
+    apart = np.max(np.abs(few.trace / exact - 1))
+    said = np.max(few.trace_error / few.trace)
+    print(f"10 nodes along c: off by {apart:.1e}, estimated {said:.1e}")
+    assert apart > 1e-5 and 0.5 * apart <= said <= 10 * apart
+
+
 def test_covariance_starts_as_that_of_one_particle() -> None:
     """C_0 = int c^2 psi psi' rho_in: a_k^2 on the diagonal, and M = 1 there, in the orthonormal modes."""
     assert_allclose(flat_theory().covariance[0, :, 0], np.diag(UNIT**2), rtol=0, atol=1e-13)

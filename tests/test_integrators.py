@@ -207,6 +207,16 @@ def test_steps_of_the_pair_do_not_depend_on_threads() -> None:
     assert np.all(np.isin(found[0].snapshots, found[0].grid))
 
 
+def test_times_of_the_volterra_system_resolve_the_fastest_mode() -> None:
+    """M = 1 at t = 0 on `flat-fourier`: steps of 0.1 at most, uneven with five of the run's between snapshots."""
+    of = runs.plan()
+    steps = Steps.of(of)
+    times = np.concatenate([[0.0], np.cumsum(steps.lengths)])[steps.grid]
+    assert_allclose(of.spacing, 0.1, rtol=1e-12)
+    assert np.diff(times).max() <= of.spacing * (1 + 1e-12) and np.all(np.isin(steps.snapshots, steps.grid))
+    assert_array_equal(steps.grid[:4], [0, 2, 3, 5])
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

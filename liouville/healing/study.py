@@ -73,7 +73,7 @@ class Study:
 
 
 def studies(plan: Plan) -> list[Study]:
-    """The study that a run file asks for, then its controls. Raises InputError."""
+    """What a run file asks for: at fixed times, along a_n, then the controls. Raises InputError."""
     table = plan.run.healing
     if table is None:
         return []
