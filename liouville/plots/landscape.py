@@ -44,12 +44,12 @@ def _moments(ax: Axes, chords: Chords) -> None:
 def _parameters(ax: Axes, chords: Chords) -> None:
     ax.plot(chords.s, chords.parameters, color=style.VERMILLION, label="loss")
     ends = chords.parameters[[0, -1]]
-    ax.plot([0, 1], ends, "o-", color=style.GREY, linewidth=1, label="its chord: same network, units renumbered")
+    ax.plot([0, 1], ends, "o-", color=style.GREY, linewidth=1, label="its chord: the same\nnetwork, renumbered")
     ax.set_xlabel("$s$ of $(1 - s)\\,z_i + s\\,z_{i + 1}$")
     ax.set_ylabel(r"loss $\ell$")
     style.decades(ax)
     ax.set_title(f"not convex in the parameters: {chords.barrier:.3g} times the ends")
-    ax.legend(loc="center")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 0.15))
 
 
 def _growth(ax: Axes, escape: Escape) -> None:
