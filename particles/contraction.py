@@ -1,75 +1,67 @@
 """Between the L moments of a basis and the M features: T m and T' r, each a sum in a fixed order.
 
-Four features at once share what is loaded of m and u, and slabs of columns stay in cache while several replicas pass.
+Four rows of the matrix at once share what is loaded of m or r, and slabs of columns stay in cache while several
+replicas pass.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from particles.jit import kernel, reduction
+from particles.jit import inlined, kernel, reduction
 
 Array = NDArray[np.floating]
 
-SMALL = 256  # numbers in T, where looking for slabs takes longer than the sums
-SLAB = 512  # columns: 32 kB of four features
+SMALL = 256  # numbers in the matrix, where looking for slabs takes longer than the sums
+SLAB = 512  # columns: 32 kB of four rows
 
 
-def padded(values: Array) -> Array:
-    """Features (M, L), or numbers (M,) or (M, K), with zeros up to a multiple of four, contiguous."""
-    result = np.zeros((-(-values.shape[0] // 4) * 4, *values.shape[1:]))
-    result[: values.shape[0]] = values
+def padded(matrix: Array) -> Array:
+    """A matrix (M, L) with rows of zeros up to a multiple of four, contiguous."""
+    result = np.zeros((-(-matrix.shape[0] // 4) * 4, matrix.shape[1]))
+    result[: matrix.shape[0]] = matrix
     return result
 
 
-@kernel
-def to_features(T, moments, result):
-    """result[k] = T m[k] for moments (K, L) and result (K, M); M padded."""
-    result[:] = 0.0
-    for low in range(0, T.shape[1], SLAB):
-        slab = slice(low, min(low + SLAB, T.shape[1]))
-        for first in range(0, T.shape[0], 4):
-            t0, t1, t2, t3 = T[first, slab], T[first + 1, slab], T[first + 2, slab], T[first + 3, slab]
-            for k in range(moments.shape[0]):
-                r0, r1, r2, r3 = _dots(t0, t1, t2, t3, moments[k, slab])
-                result[k, first] += r0
-                result[k, first + 1] += r1
-                result[k, first + 2] += r2
-                result[k, first + 3] += r3
-
-
-@kernel
-def to_functions(T, residuals, u):
-    """u[k] = T' r[k] for residuals (K, M) and u (K, L); T padded."""
-    if T.size <= SMALL:
-        for k in range(u.shape[0]):
-            for l in range(T.shape[1]):
-                u[k, l] = T[0, l] * residuals[k, 0]
-            for m in range(1, T.shape[0]):
-                for l in range(T.shape[1]):
-                    u[k, l] += T[m, l] * residuals[k, m]
-        return
-    u[:] = 0.0
-    for low in range(0, T.shape[1], SLAB):
-        slab = slice(low, min(low + SLAB, T.shape[1]))
-        for first in range(0, T.shape[0], 4):
-            t0, t1, t2, t3 = T[first, slab], T[first + 1, slab], T[first + 2, slab], T[first + 3, slab]
-            for k in range(u.shape[0]):
-                r = residuals[k, first : first + 4]
-                _combine(t0, t1, t2, t3, r[0], r[1], r[2], r[3], u[k, slab])
+@inlined
+def contract(matrix, values, result):
+    """result[k] = matrix values[k] for values (K, L) and result (K, M); the matrix (M, L) padded."""
+    if matrix.size <= SMALL:
+        _small(matrix, values, result)
+    else:
+        _slabs(matrix, values, result)
 
 
 @reduction
-def _dots(a, b, c, d, m):
-    r0, r1, r2, r3 = 0.0, 0.0, 0.0, 0.0
-    for l in range(m.size):
-        r0 += a[l] * m[l]
-        r1 += b[l] * m[l]
-        r2 += c[l] * m[l]
-        r3 += d[l] * m[l]
-    return r0, r1, r2, r3
+def _small(matrix, values, result):
+    for k in range(result.shape[0]):
+        for m in range(result.shape[1]):
+            total = 0.0
+            for l in range(matrix.shape[1]):
+                total += matrix[m, l] * values[k, l]
+            result[k, m] = total
 
 
 @kernel
-def _combine(a, b, c, d, r0, r1, r2, r3, u):
-    for l in range(u.size):
-        u[l] += (r0 * a[l] + r1 * b[l]) + (r2 * c[l] + r3 * d[l])
+def _slabs(matrix, values, result):
+    M = result.shape[1]
+    result[:] = 0.0
+    for low in range(0, matrix.shape[1], SLAB):
+        slab = slice(low, min(low + SLAB, matrix.shape[1]))
+        for first in range(0, M, 4):
+            a0, a1 = matrix[first, slab], matrix[first + 1, slab]
+            a2, a3 = matrix[first + 2, slab], matrix[first + 3, slab]
+            for k in range(values.shape[0]):
+                sums = _dots(a0, a1, a2, a3, values[k, slab])
+                for m in range(min(4, M - first)):
+                    result[k, first + m] += sums[m]
+
+
+@reduction
+def _dots(a, b, c, d, values):
+    r0, r1, r2, r3 = 0.0, 0.0, 0.0, 0.0
+    for l in range(values.size):
+        r0 += a[l] * values[l]
+        r1 += b[l] * values[l]
+        r2 += c[l] * values[l]
+        r3 += d[l] * values[l]
+    return r0, r1, r2, r3

@@ -17,10 +17,11 @@ import numpy as np
 from numba import prange
 from numpy.typing import NDArray
 
-from particles import passes
+from particles import passes, replay
+from particles.block import FIRST
 from particles.closure import Closure
-from particles.contraction import padded, to_features, to_functions
-from particles.jit import concurrent, kernel, parallel
+from particles.contraction import contract, padded
+from particles.jit import concurrent, inlined, kernel, parallel
 from particles.kinds import tables
 from particles.linear import map_rows
 from particles.tableaux import Tableau
@@ -32,7 +33,7 @@ Array = NDArray[np.floating]
 
 CHUNK = 16  # blocks whose moments are summed together, whatever the threads, or more where the moments are many
 PARTS = 512  # chunks of a replica at most: of so many sums those of several ranks are put together
-LEAN = 2**18  # particles from which tiles do not stay in a cache
+LEAN = 3 * 2**17  # particles from which few modes are computed again sooner than tiles come from memory
 LARGE = 2**16  # particles from which one replica is spread over all threads
 TOGETHER = 8  # replicas that share a look at the features, where these are many
 STORED = 2**22  # numbers of a given field's u held at once
@@ -123,13 +124,14 @@ def descend(
     kept_y, kept_c = (np.empty((replicas, kept.max() + 1, *shape)) for shape in ((closure.dimension, keep), (keep,)))
     left = np.zeros(replicas)
     known = tables(closure)
-    T, b = padded(closure.features), padded(closure.target)
+    maps = (padded(closure.features), padded(closure.features.T), closure.target)
     a, slopes = tableau.arrays
     chunk, parts = chunks_of(share.n if share else n, L)
     spread = share is not None or n >= LARGE or (replicas < numba.get_num_threads() and parts >= 2)
     together = min(TOGETHER, max(1, replicas // (4 * numba.get_num_threads()))) if M * L > 4096 else 1
     scheme = (np.broadcast_to(dt, steps).astype(float), a, slopes, 1.0 if closure.moving else 0.0)
-    lean = spread and n >= LEAN and isinstance(closure.basis, Trigonometric) and bool(np.all(weights == weights[0]))
+    few = isinstance(closure.basis, Trigonometric) and closure.basis.modes <= FIRST
+    lean = spread and n >= LEAN and few and bool(np.all(weights == weights[0]))
     # a given field's u takes (steps, L) numbers: so many steps at once
     span = max(1, steps if field is None else STORED // (L * tableau.stages))
     for first in range(0, max(steps, 1), span):
@@ -137,13 +139,13 @@ def descend(
         given: Array = np.empty((0, L))
         if field is not None:
             given = map_rows(closure.features.T, field[first * tableau.stages : last * tableau.stages])
-        run = (first * tableau.stages, last * tableau.stages, chunk, recorded, kept, passes.rows(closure, lean))
+        run = (first * tableau.stages, last * tableau.stages, chunk, recorded, kept, passes.rows(closure))
         out = (coefficients, kept_y, kept_c, left)
         if spread:
             alone = Share(n, range(parts), lambda partial: None)
-            _one_by_one(y, c, weights, T, b, given, scheme, known, run, lean, out, share or alone)
+            _one_by_one(y, c, weights, maps, given, scheme, known, run, lean, out, share or alone)
         else:
-            work = partial(_ensemble, y, c, weights, T, b, given, scheme, known, run, together, out)
+            work = partial(_ensemble, y, c, weights, maps, given, scheme, known, run, together, out)
             over_threads(work, replicas)
     return Descent(coefficients, kept_y, kept_c, left)
 
@@ -157,16 +159,17 @@ def rows_of(wanted: NDArray[np.integer] | int, count: int) -> NDArray[np.integer
 
 
 @concurrent
-def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out, begin, end):
+def _ensemble(y, c, w, maps, given, scheme, tables, run, together, out, begin, end):
     """The whole run of the replicas begin, ..., end - 1 on one core, some of them together."""
     first, last, chunk, record, kept, rows = run
-    n, stages = c.shape[1], scheme[2].size
+    T, transposed, b = maps
+    (M, L), n, stages = (b.size, T.shape[1]), c.shape[1], scheme[2].size
     for low in range(begin, end, together):
         count = min(together, end - low)
         blocks = (n + BLOCK - 1) // BLOCK
         tiles = np.zeros((count, blocks, rows * BLOCK))
-        partial = np.empty(((blocks + chunk - 1) // chunk, T.shape[1]))
-        moments, u, r = np.empty((count, T.shape[1])), np.empty((count, T.shape[1])), np.empty((count, T.shape[0]))
+        partial = np.empty(((blocks + chunk - 1) // chunk, L))
+        moments, u, r = np.empty((count, L)), np.empty((count, L)), np.empty((count, M))
         scratch = np.empty(SCRATCH)
         for k in range(count):
             fill(tiles[k], y[low + k], c[low + k], w)
@@ -174,71 +177,116 @@ def _ensemble(y, c, w, T, b, given, scheme, tables, run, together, out, begin, e
             row = record[stage + 1]
             wanted = row >= 0 or given.shape[0] == 0
             if stage >= first and given.shape[0] == 0:
-                to_functions(T, r, u)
+                contract(transposed, r, u)
             for k in range(count):
                 at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[k]
                 for part in range(partial.shape[0]):
                     left = _stage(
-                        tiles[k], part, chunk, n, 0.0, at, stage, first, wanted, scheme, tables, scratch, partial[part]
+                        tiles[k], part, chunk, n, at, stage, first, wanted, scheme, tables, scratch, partial[part]
                     )
                     out[3][low + k] = max(out[3][low + k], left)
                 if wanted:
                     _fold(partial, moments[k])
                 if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
-                    _keep(tiles[k], kept[(stage + 1) // stages], out[1][low + k], out[2][low + k])
+                    to = kept[(stage + 1) // stages]
+                    read(tiles[k], out[1][low + k, to], out[2][low + k, to])
             if wanted:
-                to_features(T, moments, r)
+                contract(T, moments, r)
                 for k in range(count):
                     _residuals(r[k], b, out[0][low + k], row)
         for k in range(count):
             read(tiles[k], y[low + k], c[low + k])
 
 
-def _one_by_one(y, c, w, T, b, given, scheme, tables, run, lean, out, share):
+def _one_by_one(y, c, w, maps, given, scheme, tables, run, lean, out, share):
     """One large replica after the other, its chunks over threads and ranks: the same sums in the same order."""
     first, last, chunk, record, kept, rows = run
-    (replicas, n), stages = c.shape, scheme[2].size
-    tiles = np.zeros((-(-n // BLOCK), rows * BLOCK))
-    weight = w[0] if lean else 0.0  # of every particle, 0 where they are in the tiles
+    (lengths, a, b, moving), (replicas, n), L = scheme, c.shape, maps[0].shape[1]
+    stages = b.size
+    tiles = np.zeros((0 if lean else -(-n // BLOCK), rows * BLOCK))
     own = slice(share.parts.start, share.parts.stop)
-    partial, left = np.empty((chunks_of(share.n, T.shape[1])[1], T.shape[1])), np.zeros(len(share.parts))
-    moments, u, r = np.empty((1, T.shape[1])), np.empty((1, T.shape[1])), np.empty((1, T.shape[0]))
+    partial, left = np.empty((chunks_of(share.n, L)[1], L)), np.zeros(len(share.parts))
+    moments, u, r = np.empty((1, L)), np.empty((stages, L)), np.empty((1, maps[2].size))
     for k in range(replicas):
-        fill(tiles, y[k], c[k], w)
+        if not lean:
+            fill(tiles, y[k], c[k], w)
         for stage in range(first - 1, last):
-            row = record[stage + 1]
+            row, i = record[stage + 1], stage % stages
             wanted = bool(row >= 0 or given.shape[0] == 0)
-            at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[0]
-            _pass(tiles, chunk, n, weight, at, stage, first, wanted, scheme, tables, partial[own], left)
-            if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
-                _keep(tiles, kept[(stage + 1) // stages], out[1][k], out[2][k])
+            if stage >= first and given.shape[0] > 0:
+                u[i] = given[stage - first]
+            if lean:
+                dt, i = (lengths[stage // stages], i) if stage >= first else (0.0, -1)
+                _replay(y[k, 0], c[k], chunk, w[0], u, i, dt, a, b, moving, tables, wanted, partial[own])
+            else:
+                _pass(tiles, chunk, n, u[i], stage, first, wanted, scheme, tables, partial[own], left)
+            if (stage + 1) % stages == 0 and (to := kept[(stage + 1) // stages]) >= 0:
+                if lean:
+                    out[1][k, to], out[2][k, to] = y[k, :, : out[1].shape[-1]], c[k, : out[2].shape[-1]]
+                else:
+                    read(tiles, out[1][k, to], out[2][k, to])
             if wanted:
                 share.collect(partial)
-                _close(partial, T, b, moments, r, u, out[0][k], row)
+                i = (stage + 1) % stages
+                _close(partial, maps, moments, r, u[i : i + 1], out[0][k], row)
         out[3][k] = max(out[3][k], left.max(initial=0.0))
         left[:] = 0.0
-        read(tiles, y[k], c[k])
+        if not lean:
+            read(tiles, y[k], c[k])
 
 
 @parallel
-def _pass(tiles, chunk, n, weight, u, stage, first, wanted, scheme, tables, partial, left):
+def _pass(tiles, chunk, n, u, stage, first, wanted, scheme, tables, partial, left):
     """One stage of all chunks."""
     for part in prange(partial.shape[0]):
-        scratch = np.empty(SCRATCH)
-        out = _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, tables, scratch, partial[part])
+        scratch, own = np.empty(SCRATCH), u.copy()
+        out = _stage(tiles, part, chunk, n, own, stage, first, wanted, scheme, tables, scratch, partial[part])
         left[part] = max(left[part], out)
 
 
+@parallel
+def _replay(y, c, chunk, weight, u, stage, dt, a, b, moving, tables, wanted, partial):
+    """The same without tiles."""
+    for part in prange(partial.shape[0]):
+        scratch, own, sums = np.empty(replay.SCRATCH), u.copy(), np.zeros(partial.shape[1])
+        for low in range(part * chunk * BLOCK, min((part + 1) * chunk * BLOCK, c.size), BLOCK):
+            size = min(BLOCK, c.size - low)
+            replay.advance(
+                y, c, low, size, weight, scratch, own, stage, dt, a, b, moving, tables[0], tables[1], wanted, sums
+            )
+        partial[part] = sums
+
+
+@inlined
+def _stage(tiles, part, chunk, n, u, stage, first, wanted, scheme, tables, scratch, partial):
+    """One pass over the particles of a chunk: velocity, update, and the moments of the next stage if they are wanted.
+
+    The stage before the first prepares its moments. Returns the largest distance from the box.
+    """
+    lengths, a, b, moving = scheme
+    i = stage % b.size if stage >= first else -1
+    dt = lengths[stage // b.size] if stage >= first else 0.0
+    for l in range(partial.size):
+        partial[l] = 0.0
+    left = 0.0
+    for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
+        size = min(BLOCK, n - at * BLOCK)
+        out = passes.advance(tables, tiles[at], scratch, size, u, i, dt * b[i], dt * a[i], moving, wanted, partial)
+        left = max(left, out)
+    return left
+
+
 @kernel
-def _close(partial, T, b, moments, r, u, coefficients, row):
+def _close(partial, maps, moments, r, u, coefficients, row):
     """What moves the particles next, from the chunks' moments."""
+    T, transposed, b = maps
     _fold(partial, moments[0])
-    to_features(T, moments, r)
+    contract(T, moments, r)
     _residuals(r[0], b, coefficients, row)
-    to_functions(T, r, u)
+    contract(transposed, r, u)
 
 
-@kernel
+@inlined
 def _residuals(r, b, coefficients, row):
     """The representation's coefficients in their row if they go on record, and r = T m - b."""
     for m in range(coefficients.shape[1]):
@@ -247,31 +295,7 @@ def _residuals(r, b, coefficients, row):
         r[m] -= b[m]
 
 
-@kernel
-def _stage(tiles, part, chunk, n, weight, u, stage, first, wanted, scheme, tables, scratch, partial):
-    """One pass over the particles of a chunk: velocity, update, and the moments of the next stage if they are wanted.
-
-    The stage before the first prepares its moments. Returns the largest distance from the box.
-    """
-    lengths, a, b, moving = scheme
-    i = stage % b.size
-    kept = 0.0 if i == 0 else 1.0
-    dt = 0.0 if stage < first else lengths[stage // b.size]
-    stage = -1 if stage < first else i
-    for l in range(partial.size):
-        partial[l] = 0.0
-    left = 0.0
-    for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
-        tile, size = tiles[at], min(BLOCK, n - at * BLOCK)
-        after = tiles[min(at + 1, tiles.shape[0] - 1)]
-        out = passes.advance(
-            tables, tile, after, scratch, size, weight, u, stage, kept, dt * b[i], dt * a[i], moving, wanted, partial
-        )
-        left = max(left, out)
-    return left
-
-
-@kernel
+@inlined
 def _fold(partial, moments):
     """Add the chunks' moments in their order."""
     for l in range(moments.size):
@@ -279,9 +303,3 @@ def _fold(partial, moments):
     for chunk in range(1, partial.shape[0]):
         for l in range(moments.size):
             moments[l] += partial[chunk, l]
-
-
-@kernel
-def _keep(tiles, row, y, c):
-    """Put the first particles on record."""
-    read(tiles, y[row], c[row])

@@ -83,7 +83,7 @@ class Ridge:
 
 
 @kernel
-def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, table, series, wanted, moments):
+def advance(tile, scratch, size, u, stage, weight, ahead, moving, table, series, wanted, moments):
     """One pass of a stage, as `block.advance` on the circle."""
     work = scratch[:WORK].reshape(-1, BLOCK)
     if stage >= 0:
@@ -93,8 +93,8 @@ def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, table, se
             work[DU : DU + N] = 0.0
         for axis in range(N):
             y = tile[Y + axis * AXIS :]
-            update_y(y[:size], y[BLOCK:], y[2 * BLOCK :], tile[STAGE_C:], work[DU + axis], kept, slope, ahead)
-        update_c(tile[C:][:size], tile[SLOPE_C:], tile[STAGE_C:], work[U], kept, slope, ahead)
+            update_y(y[:size], y[BLOCK:], y[2 * BLOCK :], tile[STAGE_C:], work[DU + axis], weight, ahead)
+        update_c(tile[C:][:size], tile[SLOPE_C:], tile[STAGE_C:], work[U], weight, ahead)
     if not wanted:
         return
     charge = work[CHARGE]

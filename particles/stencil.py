@@ -26,7 +26,7 @@ ZERO = (0.0,) * 8
 
 
 @kernel
-def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, mesh, pieces, wanted, moments):
+def advance(tile, scratch, size, u, stage, weight, ahead, moving, mesh, pieces, wanted, moments):
     """One pass of a stage, as `block.advance` on the circle. Returns the largest distance from the box, inf for NaN."""
     work = scratch[:WORK].reshape(-1, GROUP)
     N = dimension(mesh)
@@ -38,7 +38,7 @@ def advance(tile, scratch, size, u, stage, kept, slope, ahead, moving, mesh, pie
             gather(work, count, u, mesh)
             if moving == 0.0:
                 work[FOUND + 1 : FOUND + 4] = 0.0
-            _update(tile, low, count, N, work, kept, slope, ahead)
+            _update(tile, low, count, N, work, weight, ahead)
         left = max(left, place(tile[low + STAGE_Y :], AXIS, count, mesh, pieces, work, 0))
         if wanted:
             charge = work[CHARGE]
@@ -225,36 +225,34 @@ def _polynomial(t, row, a0, a1, a2, a3, a4, a5, a6, a7):
 
 
 @kernel
-def _update(tile, low, count, N, work, kept, slope, ahead):
+def _update(tile, low, count, N, work, weight, ahead):
     """The stage's move, or the step's where `ahead` is 0, of the particles low ... low + count of a tile."""
     U = work[FOUND]
     for axis in range(N):
         y = tile[Y + axis * AXIS + low :]
-        update_y(
-            y[:count], y[BLOCK:], y[2 * BLOCK :], tile[STAGE_C + low :], work[FOUND + 4 - N + axis], kept, slope, ahead
-        )
-    update_c(tile[C + low :][:count], tile[SLOPE_C + low :], tile[STAGE_C + low :], U, kept, slope, ahead)
+        update_y(y[:count], y[BLOCK:], y[2 * BLOCK :], tile[STAGE_C + low :], work[FOUND + 4 - N + axis], weight, ahead)
+    update_c(tile[C + low :][:count], tile[SLOPE_C + low :], tile[STAGE_C + low :], U, weight, ahead)
 
 
 @kernel
-def update_y(y, slope, stage, c, dU, kept, weight, ahead):
+def update_y(y, slope, stage, c, dU, weight, ahead):
     for i in range(y.size):
         v = -c[i] * dU[i]
-        total = kept * slope[i] + weight * v
-        slope[i] = total
+        slope[i] += weight * v
         if ahead == 0.0:
-            y[i] += total
+            y[i] += slope[i]
+            slope[i] = 0.0
         stage[i] = y[i] + ahead * v
 
 
 @kernel
-def update_c(c, slope, stage, U, kept, weight, ahead):
+def update_c(c, slope, stage, U, weight, ahead):
     for i in range(c.size):
         v = -U[i]
-        total = kept * slope[i] + weight * v
-        slope[i] = total
+        slope[i] += weight * v
         if ahead == 0.0:
-            c[i] += total
+            c[i] += slope[i]
+            slope[i] = 0.0
         stage[i] = c[i] + ahead * v
 
 
