@@ -193,8 +193,10 @@ def _next_potential(scratch, size, k, a1, a2, a3, a4, b1, b2, b3, b4):
         scratch[SK1 + i] = s3
         scratch[CK + i] = c4
         scratch[SK + i] = s4
-        scratch[U + i] += ((a1 * c1 + b1 * s1) + (a2 * c2 + b2 * s2)) + ((a3 * c3 + b3 * s3) + (a4 * c4 + b4 * s4))
-        scratch[DU + i] += ((e1 * c1 + d1 * s1) + (e2 * c2 + d2 * s2)) + ((e3 * c3 + d3 * s3) + (e4 * c4 + d4 * s4))
+        even = (((scratch[U + i] + a1 * c1) + a2 * c2) + a3 * c3) + a4 * c4
+        scratch[U + i] = (((even + b1 * s1) + b2 * s2) + b3 * s3) + b4 * s4
+        odd = (((scratch[DU + i] + d1 * s1) + d2 * s2) + d3 * s3) + d4 * s4
+        scratch[DU + i] = (((odd + e1 * c1) + e2 * c2) + e3 * c3) + e4 * c4
 
 
 @reduction
