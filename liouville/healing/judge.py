@@ -258,9 +258,9 @@ def _exponent(
     outgrows = not isinstance(study.schedules[k], LogSchedule)
     if not np.isfinite(predicted) and outgrows:
         predicted, bound, high = PAPER, 0.0, PAPER + EXPONENT_MARGIN
-        statement += "; one-sided"
-    low, upper = min(value - half - bound, high), min(value + half + bound, high)
+        statement += f"; measured {value:.3g}: one-sided, more than {high:g} counts as that"
+    ends = np.minimum([value - half - bound, value, value + half + bound], high)
     return Verdict.of(
-        name, f"{statement})", (low, value, upper), predicted, EXPONENT_MARGIN,
+        name, f"{statement})", (ends[0], ends[1], ends[2]), predicted, EXPONENT_MARGIN,
         primary=True, level=level, bound=bound, cause=LARGER, paper=PAPER if outgrows else predicted,
     )  # fmt: skip

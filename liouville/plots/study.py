@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from liouville.plots import style
@@ -28,6 +29,11 @@ class Found:
         """A variable at every a_n of one schedule, (sizes,); variable (time,) or (n, time)."""
         at, values = self.view.snapshot[k], getattr(self.view, variable)
         return values[at] if values.ndim == 1 else values[np.arange(len(at)), at]
+
+    def limit(self, k: int) -> Array:
+        """A/n at every a_n, (sizes,), nan where it has vanished in its own error."""
+        A, error = self.along("A", k), self.along("A_error", k)
+        return np.where(error < A, A, np.nan) / self.view.n
 
     @property
     def formulas(self) -> list[str]:
@@ -71,12 +77,13 @@ def _map(ax: Axes, study: Found) -> None:
     edges = np.sqrt(n[:-1] * n[1:])
     rows = np.concatenate([[n[0]], edges, [n[-1]]]) if len(n) < 3 else n
     step = np.concatenate([[times[0]], 0.5 * (times[1:] + times[:-1]), [times[-1]]])
-    norm = TwoSlopeNorm(0.5, 0.0, max(1.5, float(np.nanquantile(xi, 0.98))))
-    mesh = ax.pcolormesh(step, rows, xi, cmap="PuOr_r", norm=norm, rasterized=True)
+    top = max(1.5, float(np.nanquantile(xi, 0.98)))
+    mesh = ax.pcolormesh(step, rows, xi, cmap="PuOr_r", norm=TwoSlopeNorm(0.5, 0.0, top), rasterized=True)
     figure = ax.get_figure(root=True)
     assert figure is not None
     bar = figure.colorbar(mesh, ax=ax, label=r"exponent $\xi$ of $(E\|f_n - f_0\|^2)^{1/2} \sim n^{-\xi}$")
-    bar.set_ticks([0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5])
+    above = np.asarray(MaxNLocator(4, steps=[1, 2, 5, 10]).tick_values(0.5, top))
+    bar.set_ticks([0.0, 0.25, 0.5, *above[(above > 0.5) & (above <= top)]])
     lines = ax.contour(times, edges, xi, levels=[0.75, 1.0], colors=style.BLACK, linewidths=[0.8, 1.6])
     ax.clabel(lines, fmt="%g", fontsize=11)
     colours = (style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE)
@@ -118,10 +125,9 @@ def _parts(ax: Axes, study: Found, k: int) -> None:
     n = study.view.n
     value, low, high = (study.along(f"distance{end}", k) for end in ("", "_low", "_high"))
     ax.errorbar(n, value, [value - low, high - value], fmt="o", color=style.BLACK, capsize=4, label="simulation, 99%")
-    A, B = study.along("A", k), study.along("B", k) / n**2
-    A = np.where(study.along("A_error", k) < A, A, np.nan) / n  # what has vanished is not known
+    B = study.along("B", k) / n**2
     ax.plot(n, study.along("residual", k), "s-", color=style.GREEN, markersize=4, label=r"$\|r_0\|^2$")
-    ax.plot(n, A, "-", color=style.BLUE, label=r"$A/n = \mathrm{tr}\,C/n$")
+    ax.plot(n, study.limit(k), "-", color=style.BLUE, label=r"$A/n = \mathrm{tr}\,C/n$")
     if np.any(np.isfinite(B)):
         ax.plot(n, B, "--", color=style.VERMILLION, label="$B/n^2$")
     ax.plot(n, value[0] * (n / n[0]) ** -1.8, ":", color=style.GREY, label="$n^{-1.8}$: (20) with 0.9 asks for less")
@@ -144,7 +150,7 @@ def _controls(ax: Axes, found: list[Found]) -> None:
         label = f"{study.name}, $a_n = {study.formulas[k]}$"
         bars = np.array([value - low, high - value]) / first
         ax.errorbar(n, value / first, bars, fmt=f"{marker}-", color=colour, capsize=4, label=label)
-        predicted = (study.along("residual", k) + study.along("A", k) / n) * scale
+        predicted = (study.along("residual", k) + study.limit(k)) * scale
         ax.plot(n, predicted / first, "--", color=colour, linewidth=1.2)
     ax.set_yscale("log")
     ax.set_ylim(bottom=max(1e-12, ax.get_ylim()[0]))
