@@ -44,6 +44,8 @@ class Componentwise(Model):
         for key, value in lists.items():
             if len(value) != dimension:
                 raise ValueError(f"{key} must be a number or a list of {dimension}, not of {len(value)}")
+        if not lists:
+            return (self,) * dimension
         return tuple(self.model_copy(update={key: value[i] for key, value in lists.items()}) for i in range(dimension))
 
     @property

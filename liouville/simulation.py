@@ -11,7 +11,7 @@ from liouville import representation
 from liouville.distance import ENDS, Distance, measured
 from liouville.mean_field import Reference
 from liouville.plan import Plan
-from particles import Closure, Splines, Team, chunks, descend, map_rows, nested, stream
+from particles import Closure, Splines, Team, chunks, descend, map_rows, nested, over_threads, stream
 from solvers.fluctuations import Fluctuations
 from solvers.frames import SolverError
 
@@ -139,8 +139,12 @@ def _carried(
     ends, grid = np.arange(steps.lengths.size + 1) * steps.tableau.stages, steps.stages[1]
     share, mine = team.share(closure, n) if team.size > 1 else (None, range(n))
     y, c = np.empty((len(some), plan.problem.dimension, len(mine))), np.empty((len(some), len(mine)))
-    for row, replica in enumerate(some):
-        sample(plan, n, replica, mine, y[row], c[row])
+
+    def start(low: int, high: int) -> None:
+        for row in range(low, high):
+            sample(plan, n, some[row], mine, y[row], c[row])
+
+    over_threads(start, len(some))
     scheme = (np.full(len(mine), 1.0 / n), steps.lengths, steps.lengths.size, steps.tableau)
     inside = partial(_inside, closure, n, some, team)
     squares = np.empty((ENDS, 2, len(some)))

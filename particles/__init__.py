@@ -15,6 +15,7 @@ from particles.splines import Splines
 from particles.tableaux import EULER, RK4, Tableau
 from particles.tangent import tangent_flow
 from particles.trigonometric import Trigonometric, derivative_matrix, trig, trig_derivative
+from particles.workers import over_threads
 
 __all__ = [
     "EULER",
@@ -31,6 +32,7 @@ __all__ = [
     "descend",
     "map_rows",
     "nested",
+    "over_threads",
     "stream",
     "tangent_flow",
     "team",

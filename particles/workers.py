@@ -11,7 +11,8 @@ SHARES = 4  # pieces for each thread, so that none waits long for the others
 def over_threads(work: Callable[[int, int], None], count: int) -> None:
     """Call work(low, high) for ranges that together are 0, ..., count - 1, on as many threads as numba may use.
 
-    `work` leaves the interpreter to the others (a `concurrent` kernel). Results must not depend on the ranges.
+    `work` leaves the interpreter to the others (a `concurrent` kernel, numpy's draws). Results must not depend on the
+    ranges.
     """
     threads = min(numba.get_num_threads(), count)
     if threads <= 1:
