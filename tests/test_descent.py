@@ -12,10 +12,12 @@ EPS = np.finfo(float).eps
 both_schemes = pytest.mark.parametrize("tableau", [EULER, RK4], ids=["euler", "rk4"])
 
 
-def run(y: Array, c: Array, dt: float = 0.05, steps: int = 20, tableau: Tableau = RK4, keep: int = 0) -> Descent:
-    """`flat-fourier` with equal weights, in place."""
+def run(
+    y: Array, c: Array, dt: float = 0.05, steps: int = 20, tableau: Tableau = RK4, keep: int = 0, of: Closure = FLAT
+) -> Descent:
+    """`flat-fourier` or another closure with equal weights, in place."""
     weights = np.full(c.shape[1], 1 / c.shape[1])
-    return descend(FLAT, y, c, weights, dt, steps, tableau, keep=keep)
+    return descend(of, y, c, weights, dt, steps, tableau, keep=keep)
 
 
 # -- against the formula ------------------------------------------------------------------------------------------
@@ -201,12 +203,17 @@ def test_rows_of_a_batch_are_the_runs_alone(n: int) -> None:
     assert_array_equal(alone_c, c)
 
 
-def test_a_replica_spread_over_threads_has_the_bits_of_one_on_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("modes", [3, 9])
+def test_a_replica_spread_over_threads_has_the_bits_of_one_on_a_core(
+    monkeypatch: pytest.MonkeyPatch, modes: int
+) -> None:
+    k = np.arange(2 * modes + 1.0)
+    closure = FLAT if modes == 3 else Closure(Trigonometric(modes), np.cos(np.outer(k[:5], k)) / (1 + k), np.sin(k[:5]))
     results = []
     for large in (1, 10**9):
         monkeypatch.setattr(descent, "LARGE", large)
         y, c = sample(12, 2, 9000)  # three chunks of blocks
-        left = run(y, c, steps=5, keep=4)
+        left = run(y, c, steps=5, keep=4, of=closure)
         results.append((y, c, left.coefficients, left.y, left.c))
     for spread, single in zip(*results, strict=True):
         assert_array_equal(spread, single)
