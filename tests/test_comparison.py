@@ -140,8 +140,10 @@ def test_an_interrupted_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path
         if cut.exists():
             with storage.open_result(cut) as file:
                 done = storage.committed(file, "/particles/n20000")
+    process.send_signal(signal.SIGSTOP)  # however long it takes to look
     seen = lv.open(cut).status
     process.send_signal(sign)
+    process.send_signal(signal.SIGCONT)
     _, errors = process.communicate(timeout=60)
     assert seen == "running"
     assert 0 < done < 120
