@@ -1,5 +1,6 @@
 """Laws of c given y: c = mean(y) + std u with a fixed law of u."""
 
+from functools import cache
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -61,6 +62,13 @@ class NormalC(_Centred):
         return normal_nodes(count)
 
 
+@cache
+def _jacobi(count: int, exponent: float) -> tuple[Array, Array]:
+    """Nodes on [-1, 1] and weights summing to 1 of the density proportional to (1 - u^2)^exponent."""
+    u, w = special.roots_jacobi(count, exponent, exponent)
+    return u, w / w.sum()
+
+
 class BumpC(_Centred):
     """c with density proportional to (1 - ((c - mean)/A)^2)^exponent on |c - mean| < A = std sqrt(2 exponent + 3)."""
 
@@ -84,8 +92,8 @@ class BumpC(_Centred):
 
     def nodes(self, count: int) -> tuple[Array, Array]:
         """Gauss-Jacobi nodes and weights of the law of (c - mean)/std."""
-        u, w = special.roots_jacobi(count, self.exponent, self.exponent)
-        return self.width * u, w / w.sum()
+        u, w = _jacobi(count, self.exponent)
+        return self.width * u, w
 
 
 LawC = Annotated[NormalC | BumpC, Field(discriminator="kind")]
