@@ -25,6 +25,7 @@ ORDERS = (3.5, 5.0)  # at which the error is taken to fall along y, for its fron
 FINER = 1.5  # how much finer an axis is made to see its part of the error
 COARSER = 4  # how much finer than the last the next grid may be: beyond, the model has nothing to say
 SAFETY = 1.15
+NEAR = 1.5  # tolerances off: so close that a little more along all axes costs less than to see where the error is
 MULTIPLE = 8  # of which cells are: the error estimate halves them twice
 
 
@@ -72,6 +73,9 @@ def search(plan: Plan) -> list[Trial]:
     along_y = START if N > 1 else min(START * (EASY / tolerance) ** SLOWLY, MOST_AT_FIRST)
     now = _rounded(np.array([max(along_y, START, 8 * problem.modes)] * N + [START], dtype=float))
     trials = [trial(now)]
+    if tolerance < trials[-1].error < NEAR * tolerance:
+        now = _rounded(now * (SAFETY * trials[-1].error / tolerance) ** (1 / orders))
+        trials.append(trial(now))
     if trials[-1].error > tolerance:
         middle = trials[-1]
         probes = _rounded(np.where(np.eye(N + 1, dtype=bool), FINER * now, now))[1:]
