@@ -122,6 +122,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def _listen() -> None:
+    """A process to come minds Ctrl-C, which shells have it ignore if they start these tests in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path, sign: signal.Signals) -> None:
     """Stopped in the middle of the particles, at a moment that differs with the machine's load."""
@@ -132,6 +137,7 @@ def test_an_interrupted_run_resumes_to_the_same_bits(whole: Path, tmp_path: Path
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_listen,
     )
     deadline = time.monotonic() + 60
     done = 0
