@@ -3,6 +3,9 @@
 A scratch is nine rows beside the tile's, a row of BLOCK numbers each:
 
     2cos y  cos ky  cos (k-1)y  sin ky  sin (k-1)y  U  U'  y of the stage  weight * c
+
+No sum adds two fresh products, which a fused multiply-add could round in two ways: the code has the same bits wherever
+it is inlined.
 """
 
 import numpy as np

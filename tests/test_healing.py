@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 import liouville as lv
 from liouville import comparison, mean_field, plots, simulation, storage
 from liouville.errors import InputError
-from liouville.healing import studies
+from liouville.healing import judge, studies
 from liouville.healing.judge import exponent, limit, mean, next_order, order
 from liouville.healing.norms import Norms
 from liouville.healing.study import Study, moment
@@ -180,6 +180,21 @@ def verdicts(study: Study, theory: Theory, norms: dict[int, Norms]) -> dict[str,
         found += [mean(theory, norms, times, LEVEL), exponent(study, 0, theory, norms, LEVEL)]
         found += [order(study, 0, theory, norms, LEVEL)]
     return {v.name: v for v in found}
+
+
+@pytest.mark.parametrize("paper", [1.0, 0.5])
+def test_a_one_sided_exponent_stays_in_its_interval(
+    study: Study, paper: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the next order is not known so late, the paper's order or more is all that there is; 0.96 is measured."""
+    monkeypatch.setattr(judge, "PAPER", paper)
+    known = Known(study)
+    theory = replace(known.theory, B=np.full_like(known.theory.B, np.nan))
+    found = exponent(study, 1, theory, known.norms(1), LEVEL)
+    print(found.low, found.statistic, found.high, found.statement)
+    assert found.low <= found.statistic <= found.high <= paper + found.margin
+    assert "measured 0.9" in found.statement and found.outcome == "supported"
+    assert (found.statistic == paper + found.margin) == (paper < 0.9)
 
 
 def test_right_theory_is_supported_and_each_wrong_one_rejected(study: Study) -> None:

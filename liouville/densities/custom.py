@@ -22,7 +22,7 @@ class Density:
 
         lv.Density(sample, density, low=[-3, -5], high=[3, 5])
 
-    sample : sample(rng, n) -> y (N, n) or, for N = 1, (n,), and c (n,).
+    sample : sample(rng, n) -> y (N, n) or, for N = 1, (n,), and c (n,), of rng alone: several threads call it at once.
     density : density(y, c) -> rho_in for y (N, n), or (n,) for N = 1, and c (n,).
     low, high : the box that holds the mass, y first, c last: numbers of length N + 1. y = 0 ... 2 pi on the `circle`.
     Raises ValueError where the density in the box has not mass 1.

@@ -1,6 +1,5 @@
 """Laws of c given y: c = mean(y) + std u with a fixed law of u."""
 
-from functools import cache
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -8,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag
 from scipy import special
 
+from liouville.densities.jacobi import jacobi_nodes
 from liouville.densities.normal import TAIL, normal_nodes
 from liouville.densities.series import FourierSeries
 from liouville.model import Model, Number, Positive, shape
@@ -62,13 +62,6 @@ class NormalC(_Centred):
         return normal_nodes(count)
 
 
-@cache
-def _jacobi(count: int, exponent: float) -> tuple[Array, Array]:
-    """Nodes on [-1, 1] and weights summing to 1 of the density proportional to (1 - u^2)^exponent."""
-    u, w = special.roots_jacobi(count, exponent, exponent)
-    return u, w / w.sum()
-
-
 class BumpC(_Centred):
     """c with density proportional to (1 - ((c - mean)/A)^2)^exponent on |c - mean| < A = std sqrt(2 exponent + 3)."""
 
@@ -92,7 +85,7 @@ class BumpC(_Centred):
 
     def nodes(self, count: int) -> tuple[Array, Array]:
         """Gauss-Jacobi nodes and weights of the law of (c - mean)/std."""
-        u, w = _jacobi(count, self.exponent)
+        u, w = jacobi_nodes(count, self.exponent)
         return self.width * u, w
 
 

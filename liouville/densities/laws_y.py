@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from scipy import special
 
+from liouville.densities.jacobi import jacobi_nodes
 from liouville.densities.normal import TAIL, normal_nodes
 from liouville.model import Componentwise, Number, Numbers, Positives, one, ordered
 
@@ -197,8 +198,8 @@ class BetaY(Componentwise):
     def nodes(self, count: int) -> tuple[Array, Array]:
         """Gauss-Jacobi: exact for polynomials of degree 2 count - 1."""
         low, high = self.reach()
-        u, w = special.roots_jacobi(count, self.exponent, self.exponent)
-        return low + (high - low) * (u + 1) / 2, w / w.sum()
+        u, w = jacobi_nodes(count, self.exponent)
+        return low + (high - low) * (u + 1) / 2, w
 
 
 LawY = Annotated[UniformY | VonMisesY | NormalY | BetaY, Field(discriminator="kind")]
