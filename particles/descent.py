@@ -217,7 +217,7 @@ def _one_by_one(y, c, w, maps, given, scheme, tables, run, lean, out, share):
                 u[i] = given[stage - first]
             if lean:
                 dt, i = (lengths[stage // stages], i) if stage >= first else (0.0, -1)
-                _replay(y[k, 0], c[k], chunk, w[0], u, i, dt, a, b, moving, tables, wanted, partial[own])
+                replay.sweep(y[k, 0], c[k], chunk, w[0], u, i, dt, a, b, moving, tables, wanted, partial[own])
             else:
                 _pass(tiles, chunk, n, u[i], stage, first, wanted, scheme, tables, partial[own], left)
             if (stage + 1) % stages == 0 and (to := kept[(stage + 1) // stages]) >= 0:
@@ -242,19 +242,6 @@ def _pass(tiles, chunk, n, u, stage, first, wanted, scheme, tables, partial, lef
         scratch, own = np.empty(SCRATCH), u.copy()
         out = _stage(tiles, part, chunk, n, own, stage, first, wanted, scheme, tables, scratch, partial[part])
         left[part] = max(left[part], out)
-
-
-@parallel
-def _replay(y, c, chunk, weight, u, stage, dt, a, b, moving, tables, wanted, partial):
-    """The same without tiles."""
-    for part in prange(partial.shape[0]):
-        scratch, own, sums = np.empty(replay.SCRATCH), u.copy(), np.zeros(partial.shape[1])
-        for low in range(part * chunk * BLOCK, min((part + 1) * chunk * BLOCK, c.size), BLOCK):
-            size = min(BLOCK, c.size - low)
-            replay.advance(
-                y, c, low, size, weight, scratch, own, stage, dt, a, b, moving, tables[0], tables[1], wanted, sums
-            )
-        partial[part] = sums
 
 
 @inlined

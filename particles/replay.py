@@ -4,11 +4,25 @@ All that memory has to move is y and c, 20 B a particle and stage of RK4 for the
 hold; the arithmetic is 2.5 times as much. It is that of `block`, hence the numbers are the same to the bit.
 """
 
+import numpy as np
+from numba import prange
+
 from particles import block
-from particles.jit import kernel
+from particles.jit import kernel, parallel
 from particles.tiles import BLOCK, SLOPE_C, SLOPE_Y, STAGE_C, WEIGHT, C, Y
 
 SCRATCH = block.SCRATCH + block.ROWS * BLOCK
+
+
+@parallel
+def sweep(y, c, chunk, weight, u, stage, dt, a, b, moving, tables, wanted, partial):
+    """One pass of a stage over all chunks of `chunk` blocks, whose moments go to partial (chunks, L)."""
+    for part in prange(partial.shape[0]):
+        scratch, own, sums = np.empty(SCRATCH), u.copy(), np.zeros(partial.shape[1])  # shared by no two threads
+        for low in range(part * chunk * BLOCK, min((part + 1) * chunk * BLOCK, c.size), BLOCK):
+            size = min(BLOCK, c.size - low)
+            advance(y, c, low, size, weight, scratch, own, stage, dt, a, b, moving, tables[0], tables[1], wanted, sums)
+        partial[part] = sums
 
 
 @kernel
