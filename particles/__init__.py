@@ -15,7 +15,7 @@ from particles.splines import Splines
 from particles.tableaux import EULER, RK4, Tableau
 from particles.tangent import tangent_flow
 from particles.trigonometric import Trigonometric, derivative_matrix, trig, trig_derivative
-from particles.workers import over_threads
+from particles.workers import beside, over_threads
 
 __all__ = [
     "EULER",
@@ -27,6 +27,7 @@ __all__ = [
     "Tableau",
     "Team",
     "Trigonometric",
+    "beside",
     "chunks",
     "derivative_matrix",
     "descend",

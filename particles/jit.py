@@ -9,7 +9,8 @@ Threads that wait for each other spin for some 20 microseconds and then sleep. B
 which makes the grid's kernels 25 times slower wherever another process wants a core.
 
 `parallel` is for what all threads do again and again, a stage or a step. Where each has a whole run to itself,
-`concurrent` with `over_threads` costs a third of the time to compile.
+`concurrent` with `over_threads` costs a third of the time to compile. It leaves the interpreter to other threads of
+Python's while it runs.
 
 Straight-line code is vectorised as well as loops, which numba leaves off by itself: the stencils of `stencil.py` are
 rows of eight numbers and run 1.4 (N = 1, 2) to 2.1 (N = 3) times as fast.
@@ -36,4 +37,4 @@ kernel = _decorator(fastmath={"contract"})
 reduction = _decorator(fastmath={"contract", "reassoc", "nsz"})
 inlined = _decorator(fastmath={"contract"}, forceinline=True)
 parallel = _decorator(fastmath={"contract"}, parallel=True)
-concurrent = _decorator(fastmath={"contract"}, nogil=True)  # run by `over_threads`
+concurrent = _decorator(fastmath={"contract"}, nogil=True)  # run by `over_threads` or `beside`

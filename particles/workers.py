@@ -1,9 +1,13 @@
 """Independent pieces of work over the threads, where each is long enough for a thread of Python's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
 
 import numba
+
+T = TypeVar("T")
 
 SHARES = 4  # pieces for each thread, so that none waits long for the others
 
@@ -23,3 +27,22 @@ def over_threads(work: Callable[[int, int], None], count: int) -> None:
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, ends[:-1], ends[1:]):  # passes on what a thread raises
             pass
+
+
+@contextmanager
+def beside(work: Callable[[], T]) -> Iterator[Callable[[], T]]:
+    """A context in which `work` goes on, on one thread, beside what is done there on the others; gives its result.
+
+    `work` leaves the interpreter to the others. It waits until it is asked for where there is but one thread, or where
+    numba's own threads cannot be had by two at a time.
+    """
+    threads = numba.get_num_threads()
+    if threads == 1 or numba.threading_layer() == "workqueue":  # type: ignore[attr-defined]
+        yield work
+        return
+    try:
+        with ThreadPoolExecutor(1, initializer=numba.set_num_threads, initargs=(1,)) as pool:
+            numba.set_num_threads(threads - 1)
+            yield pool.submit(work).result
+    finally:
+        numba.set_num_threads(threads)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from particles.jit import kernel, reduction
+from particles.jit import concurrent, kernel, reduction
 from solvers.grid import PAD
 from solvers.potential import POINT, Index, Layout, Velocities, differentiate, moments, potential, sharpen
 from solvers.rows import LEFT, Rows
@@ -75,7 +75,7 @@ def stages(scheme: ShuOsher) -> dict[str, NDArray[Any]]:
     return {"terms": terms, "alpha": alpha, "beta": beta, "slope": slope, "kept": kept, "rates": total[n]}
 
 
-@kernel
+@concurrent
 def march(fixed, work, time, end, loss, rate, most):
     """At most so many steps to `end`, as long as the CFL condition allows, dividing what is left evenly.
 

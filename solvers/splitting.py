@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from particles.jit import kernel
+from particles.jit import concurrent, kernel
 from solvers.cross import cross_lines, unstretch_lines
 from solvers.departures import departures
 from solvers.grid import PAD
@@ -26,7 +26,7 @@ def take_moments(rho, c, dc, moments):
             moments[p, i] = total * dc
 
 
-@kernel
+@concurrent
 def measure(moments, features, weights, centres, target, dy, layout, filter, moving, series):
     """Loss, and the dissipation int (c^2 |grad U|^2 + U^2) rho with two derivatives; fills the series."""
     m, U, u, slopes, flux, r = series
@@ -183,7 +183,7 @@ def _drift(rho, other, features, layout, series, axis, t, dt, corrected, limiter
                     mass[start + i * step] += layout.dc * total[i]
 
 
-@kernel
+@concurrent
 def step(rho, other, features, weights, layout, series, moments, work, room, flow, dt, dy, corrected, limiter):
     """One step of Chin's composition."""
     last = layout.dimension - 1

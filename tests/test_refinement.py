@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import engines
 import numpy as np
 import pytest
 import runs
@@ -55,6 +56,21 @@ def test_a_near_miss_is_followed_by_one_grid_finer_along_all_axes() -> None:
     first, *others = refinement.search(Plan(loaded.model_copy(update={"solver": solver})))
     assert 5e-5 < first.error < refinement.NEAR * 5e-5
     assert len(others) == 1 and np.all(np.greater(others[0].cells, first.cells)) and others[0].error <= 5e-5
+
+
+@pytest.mark.parametrize("tolerance", [1e-4, 5e-6])
+def test_grids_beside_the_characteristics_are_those_after_them_to_the_bit(tolerance: float) -> None:
+    """The first alone, and with those that are sure to be needed; one thread does it all in turn."""
+    loaded = runfile.load("flat-fourier")
+    solver = loaded.solver.model_copy(update={"cells": "auto", "tolerance": tolerance})
+    plan = Plan(loaded.model_copy(update={"solver": solver}))
+    found = []
+    for count in (1, 2):
+        with engines.threads(count):
+            found.append(refinement.search(plan))
+    assert [trial.cells for trial in found[0]] == [trial.cells for trial in found[1]]
+    assert all(np.array_equal(a.coefficients, b.coefficients) for a, b in zip(*found, strict=True))
+    assert [trial.error for trial in found[0]] == [trial.error for trial in found[1]]
 
 
 def test_the_file_holds_the_cells_that_were_found(tmp_path: Path) -> None:
