@@ -1,5 +1,9 @@
 """The arithmetic of a block of particles on the circle: what happens to them between two looks at the whole ensemble.
 
+A tile has two rows more than `tiles` says, cos and sin of y at the start of the step, and two numbers behind them,
+bounds of |c| at the start and at the stage. From the start a stage is a small turn away, whose cos and sin are shorter
+series than those of any angle.
+
 A scratch is nine rows beside the tile's, a row of BLOCK numbers each:
 
     2cos y  cos ky  cos (k-1)y  sin ky  sin (k-1)y  U  U'  y of the stage  weight * c
@@ -13,7 +17,8 @@ import numpy as np
 from particles.jit import inlined, kernel, reduction
 from particles.tiles import BLOCK, COS, SIN, SLOPE_C, SLOPE_Y, STAGE_C, WEIGHT, C, Y
 
-ROWS = 8
+START_COS, START_SIN, REACH, STAGE_REACH = 8 * BLOCK, 9 * BLOCK, 10 * BLOCK, 10 * BLOCK + 1
+TILE = 10 * BLOCK + 8
 FIRST, NEXT = 3, 4  # modes that are gone through together, at the start and from then on
 TWICE, CK, CK1, SK, SK1, U, DU, AT, CHARGE = (row * BLOCK for row in range(9))
 SCRATCH = 9 * BLOCK
@@ -21,15 +26,21 @@ SCRATCH = 9 * BLOCK
 _MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to the nearest integer
 _TURN_HIGH, _TURN_LOW = 6.2831853069365025, 2.430840202602477e-10  # 2 pi in two parts, the first of 33 bits
 
-# sin(r/2)/r and cos(r/2) for |r| <= pi as polynomials in r^2, to 2e-17: their interpolants at Chebyshev's nodes. They
-# reach the kernel as arguments, because literals would be loaded again in every iteration.
+LONGEST_TURN = 0.25
+
+# Polynomials in r^2 that interpolate at Chebyshev's nodes. They reach kernels as arguments, because literals would be
+# loaded again in every iteration. First sin(r/2)/r and cos(r/2) for |r| <= pi, to 2e-17; then sin(r)/r and cos(r) for
+# |r| <= LONGEST_TURN, to 1e-16.
 SIN_SERIES = np.array([
     0.5, -0.020833333333333332, 0.00026041666666666206, -1.5500992063444278e-06, 5.3822889084432824e-09,
     -1.2232474067660898e-11, 1.960319931455879e-14, -2.3324666009434914e-17, 2.0763968981158023e-20,
+    1.0, -0.16666666666662938, 0.008333333328559567, -0.0001984124845280886, 2.751820077874892e-06,
 ])  # fmt: skip
 COS_SERIES = np.array([
     1.0, -0.12499999999999993, 0.0026041666666664926, -2.1701388888707797e-05, 9.688120030240205e-08,
     -2.6911441788111085e-10, 5.096816855452432e-13, -6.996400086521775e-16, 7.032740788271785e-19,
+    1.0, -0.49999999999999994, 0.04166666666665361, -0.0013888888879977843, 2.4801559801962674e-05,
+    -2.751820049899299e-07,
 ])  # fmt: skip
 
 
@@ -41,60 +52,91 @@ def advance(tile, scratch, size, u, stage, weight, ahead, moving, sin_series, co
     moving : 0 where y is frozen.  moments : (L,), added to.
     """
     if stage < 0:
-        for i in range(size):
-            scratch[AT + i] = tile[Y + i]
+        begin(tile, size, sin_series, cos_series)
     else:
-        descend(tile, scratch, size, u, weight, ahead, moving)
-    sincos(tile, scratch, size, sin_series, cos_series)
+        descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_series)
     if wanted:
         add_moments(tile, scratch, size, moments)
 
 
 @inlined
-def sincos(tile, scratch, size, sin_series, cos_series):
-    """cos and sin of the stage's y, to 1.2e-15 for |y| < 1e5, without a branch: from those of half the angle."""
-    s0, s1, s2, s3, s4 = sin_series[0], sin_series[1], sin_series[2], sin_series[3], sin_series[4]
-    s5, s6, s7, s8 = sin_series[5], sin_series[6], sin_series[7], sin_series[8]
-    c0, c1, c2, c3, c4 = cos_series[0], cos_series[1], cos_series[2], cos_series[3], cos_series[4]
-    c5, c6, c7, c8 = cos_series[5], cos_series[6], cos_series[7], cos_series[8]
+def begin(tile, size, sin_series, cos_series):
+    """A new step: no slope yet, and what its first stage is known by."""
+    sin, cos = _whole(sin_series), _whole(cos_series)
     for i in range(size):
-        y = scratch[AT + i]
-        k = (y * (0.5 / np.pi) + _MAGIC) - _MAGIC
-        r = (y - k * _TURN_HIGH) - k * _TURN_LOW
-        z = r * r
-        s = r * (s0 + z * (s1 + z * (s2 + z * (s3 + z * (s4 + z * (s5 + z * (s6 + z * (s7 + z * s8))))))))
-        c = c0 + z * (c1 + z * (c2 + z * (c3 + z * (c4 + z * (c5 + z * (c6 + z * (c7 + z * c8)))))))
-        twice = s + s
-        tile[SIN + i] = twice * c
-        tile[COS + i] = 1.0 - twice * s
+        c, s = _sincos(tile[Y + i], *sin, *cos)
+        tile[COS + i] = tile[START_COS + i] = c
+        tile[SIN + i] = tile[START_SIN + i] = s
+        tile[STAGE_C + i] = tile[C + i]
+        tile[SLOPE_Y + i] = tile[SLOPE_C + i] = 0.0
+    tile[REACH] = tile[STAGE_REACH] = np.sqrt(np.sqrt(np.sqrt(_eighth_powers(tile, size))))
 
 
 @inlined
-def descend(tile, scratch, size, u, weight, ahead, moving):
+def sincos(tile, scratch, size, sin_series, cos_series):
+    """cos and sin of the stage's y."""
+    sin, cos = _whole(sin_series), _whole(cos_series)
+    for i in range(size):
+        tile[COS + i], tile[SIN + i] = _sincos(scratch[AT + i], *sin, *cos)
+
+
+@inlined
+def _whole(series):
+    s = series
+    return s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8]
+
+
+@inlined
+def _sincos(y, s0, s1, s2, s3, s4, s5, s6, s7, s8, c0, c1, c2, c3, c4, c5, c6, c7, c8):
+    """cos and sin to 1.2e-15 for |y| < 1e5, without a branch: from those of half the angle."""
+    k = (y * (0.5 / np.pi) + _MAGIC) - _MAGIC
+    r = (y - k * _TURN_HIGH) - k * _TURN_LOW
+    z = r * r
+    s = r * (s0 + z * (s1 + z * (s2 + z * (s3 + z * (s4 + z * (s5 + z * (s6 + z * (s7 + z * s8))))))))
+    c = c0 + z * (c1 + z * (c2 + z * (c3 + z * (c4 + z * (c5 + z * (c6 + z * (c7 + z * c8)))))))
+    twice = s + s
+    return 1.0 - twice * s, twice * c
+
+
+@inlined
+def descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_series):
     """slope += weight v, with v = (-c U', -U); on to z + ahead v, or where `ahead` is 0 to z + slope for a new step."""
     modes = (u.size - 1) // 2
     a, b = u[: modes + 1], u[modes:]  # b[k] belongs to sin ky
-    p, d = _cubics(moving, a[0], *_three(a, modes), *_three(b, modes))
-    if modes <= FIRST:
-        if ahead != 0.0:
+    reach, steepness = _bounds(a, b, modes)
+    turns = tile[STAGE_REACH] * (abs(ahead) * moving * steepness) <= LONGEST_TURN
+    tile[STAGE_REACH] = tile[REACH] + abs(ahead) * reach
+    length = ahead if ahead != 0.0 else weight
+    share = weight / length
+    p, d = _cubics(-length, moving, a[0], *_three(a, modes), *_three(b, modes))
+    if modes > FIRST:
+        for i in range(size):
+            scratch[U + i] = _cubic(tile, i, *p)
+            scratch[DU + i] = _cubic(tile, i, *d)
+        _recur(tile, scratch, size)
+        for k in range(FIRST + 1, modes + 1, NEXT):
+            _next_potential(scratch, size, float(k), -length, moving, *_four(a, k, modes), *_four(b, k, modes))
+        if ahead == 0.0:
             for i in range(size):
-                _move(tile, scratch, i, _cubic(tile, i, *p), _cubic(tile, i, *d), weight, ahead)
+                _finish(tile, i, scratch[U + i], scratch[DU + i])
         else:
             for i in range(size):
-                _finish(tile, scratch, i, _cubic(tile, i, *p), _cubic(tile, i, *d), weight)
-        return
-    for i in range(size):
-        scratch[U + i] = _cubic(tile, i, *p)
-        scratch[DU + i] = _cubic(tile, i, *d)
-    _recur(tile, scratch, size)
-    for k in range(FIRST + 1, modes + 1, NEXT):
-        _next_potential(scratch, size, float(k), *_four(a, k, modes), *_four(b, k, modes))
-    if ahead != 0.0:
+                scratch[AT + i] = tile[Y + i] + _move(tile, i, scratch[U + i], scratch[DU + i], share)
+    elif ahead == 0.0:
         for i in range(size):
-            _move(tile, scratch, i, scratch[U + i], moving * scratch[DU + i], weight, ahead)
+            _finish(tile, i, _cubic(tile, i, *p), _cubic(tile, i, *d))
+    elif turns:
+        s, c = sin_series[9:], cos_series[9:]
+        turn = (s[0], s[1], s[2], s[3], s[4], c[0], c[1], c[2], c[3], c[4], c[5])
+        for i in range(size):
+            _turn(tile, i, _move(tile, i, _cubic(tile, i, *p), _cubic(tile, i, *d), share), *turn)
     else:
         for i in range(size):
-            _finish(tile, scratch, i, scratch[U + i], moving * scratch[DU + i], weight)
+            scratch[AT + i] = tile[Y + i] + _move(tile, i, _cubic(tile, i, *p), _cubic(tile, i, *d), share)
+    if ahead == 0.0:
+        begin(tile, size, sin_series, cos_series)
+    elif modes > FIRST or not turns:
+        sincos(tile, scratch, size, sin_series, cos_series)
 
 
 @inlined
@@ -131,11 +173,26 @@ def _four(a, k, modes):
 
 
 @inlined
-def _cubics(moving, constant, a1, a2, a3, b1, b2, b3):
-    """Three modes as a polynomial of degree 3 in cos y and one of degree 2 times sin y: that of U, and of moving U'."""
+def _bounds(a, b, modes):
+    """Of |U| and |U'|."""
+    reach, steepness = abs(a[0]), 0.0
+    for k in range(1, modes + 1):
+        reach += abs(a[k]) + abs(b[k])
+        steepness += k * (abs(a[k]) + abs(b[k]))
+    return reach, steepness
+
+
+@inlined
+def _cubics(factor, moving, constant, a1, a2, a3, b1, b2, b3):
+    """Three modes as a polynomial of degree 3 in cos y and one of degree 2 times sin y: factor U, factor moving U'."""
     p = (constant - a2, a1 - 3.0 * a3, 2.0 * a2, 4.0 * a3, b1 - b3, 2.0 * b2, 4.0 * b3)
     d = (-2.0 * b2, b1 - 9.0 * b3, 4.0 * b2, 12.0 * b3, 3.0 * a3 - a1, -4.0 * a2, -12.0 * a3)
-    return p, (moving * d[0], moving * d[1], moving * d[2], moving * d[3], moving * d[4], moving * d[5], moving * d[6])
+    return _times(factor, *p), _times(factor * moving, *d)
+
+
+@inlined
+def _times(x, p0, p1, p2, p3, q0, q1, q2):
+    return x * p0, x * p1, x * p2, x * p3, x * q0, x * q1, x * q2
 
 
 @inlined
@@ -145,23 +202,42 @@ def _cubic(tile, i, p0, p1, p2, p3, q0, q1, q2):
 
 
 @inlined
-def _move(tile, scratch, i, U, dU, weight, ahead):
-    """A particle on its way to the next stage."""
-    vy, vc = -tile[STAGE_C + i] * dU, -U
-    tile[SLOPE_Y + i] += weight * vy
-    tile[SLOPE_C + i] += weight * vc
-    scratch[AT + i] = tile[Y + i] + ahead * vy
-    tile[STAGE_C + i] = tile[C + i] + ahead * vc
+def _move(tile, i, dc, slope, share):
+    """A particle on its way to the next stage, dc and dy = c slope from the start; returns dy."""
+    dy = tile[STAGE_C + i] * slope
+    tile[SLOPE_Y + i] += share * dy
+    tile[SLOPE_C + i] += share * dc
+    tile[STAGE_C + i] = tile[C + i] + dc
+    return dy
 
 
 @inlined
-def _finish(tile, scratch, i, U, dU, weight):
-    """A particle after its last stage, which is also where the next step's first stage stands."""
-    y = tile[Y + i] + tile[SLOPE_Y + i] - weight * tile[STAGE_C + i] * dU
-    c = tile[C + i] + tile[SLOPE_C + i] - weight * U
-    tile[Y + i] = scratch[AT + i] = y
-    tile[C + i] = tile[STAGE_C + i] = c
-    tile[SLOPE_Y + i] = tile[SLOPE_C + i] = 0.0
+def _turn(tile, i, r, s0, s1, s2, s3, s4, c0, c1, c2, c3, c4, c5):
+    """cos and sin of the start turned by r."""
+    z = r * r
+    s = r * (s0 + z * (s1 + z * (s2 + z * (s3 + z * s4))))
+    c = c0 + z * (c1 + z * (c2 + z * (c3 + z * (c4 + z * c5))))
+    cos, sin = tile[START_COS + i], tile[START_SIN + i]
+    tile[COS + i] = cos * c - (sin * s + 0.0)  # adding 0 leaves but one product to be fused with the difference
+    tile[SIN + i] = sin * c + (cos * s + 0.0)
+
+
+@inlined
+def _finish(tile, i, dc, slope):
+    """A particle after its last stage."""
+    tile[Y + i] = (tile[Y + i] + tile[SLOPE_Y + i]) + tile[STAGE_C + i] * slope
+    tile[C + i] = (tile[C + i] + tile[SLOPE_C + i]) + dc
+
+
+@reduction
+def _eighth_powers(tile, size):
+    """sum c^8, whose eighth root bounds |c| not far above the largest."""
+    total = 0.0
+    for i in range(size):
+        square = tile[C + i] * tile[C + i]
+        fourth = square * square
+        total += fourth * fourth
+    return total
 
 
 # Chebyshev recurrence, fused with what each mode is for: cos (k+1)y = 2 cos y cos ky - cos (k-1)y, the same for sin.
@@ -183,9 +259,12 @@ def _recur(tile, scratch, size):
 
 
 @kernel
-def _next_potential(scratch, size, k, a1, a2, a3, a4, b1, b2, b3, b4):
-    d1, d2, d3, d4 = -k * a1, -(k + 1.0) * a2, -(k + 2.0) * a3, -(k + 3.0) * a4
-    e1, e2, e3, e4 = k * b1, (k + 1.0) * b2, (k + 2.0) * b3, (k + 3.0) * b4
+def _next_potential(scratch, size, k, factor, moving, a1, a2, a3, a4, b1, b2, b3, b4):
+    a1, a2, a3, a4 = factor * a1, factor * a2, factor * a3, factor * a4
+    b1, b2, b3, b4 = factor * b1, factor * b2, factor * b3, factor * b4
+    k1, k2, k3, k4 = moving * k, moving * (k + 1.0), moving * (k + 2.0), moving * (k + 3.0)
+    d1, d2, d3, d4 = -k1 * a1, -k2 * a2, -k3 * a3, -k4 * a4
+    e1, e2, e3, e4 = k1 * b1, k2 * b2, k3 * b3, k4 * b4
     for i in range(size):
         twice, c0, s0 = scratch[TWICE + i], scratch[CK + i], scratch[SK + i]
         c1, s1 = twice * c0 - scratch[CK1 + i], twice * s0 - scratch[SK1 + i]

@@ -18,6 +18,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from particles import passes, replay
+from particles.aligned import zeros
 from particles.block import FIRST
 from particles.closure import Closure
 from particles.contraction import contract, padded
@@ -139,7 +140,7 @@ def descend(
         given: Array = np.empty((0, L))
         if field is not None:
             given = map_rows(closure.features.T, field[first * tableau.stages : last * tableau.stages])
-        run = (first * tableau.stages, last * tableau.stages, chunk, recorded, kept, passes.rows(closure))
+        run = (first * tableau.stages, last * tableau.stages, chunk, recorded, kept, passes.size_of_tile(closure))
         out = (coefficients, kept_y, kept_c, left)
         if spread:
             alone = Share(n, range(parts), lambda partial: None)
@@ -161,13 +162,13 @@ def rows_of(wanted: NDArray[np.integer] | int, count: int) -> NDArray[np.integer
 @concurrent
 def _ensemble(y, c, w, maps, given, scheme, tables, run, together, out, begin, end):
     """The whole run of the replicas begin, ..., end - 1 on one core, some of them together."""
-    first, last, chunk, record, kept, rows = run
+    first, last, chunk, record, kept, tile = run
     T, transposed, b = maps
     (M, L), n, stages = (b.size, T.shape[1]), c.shape[1], scheme[2].size
     for low in range(begin, end, together):
         count = min(together, end - low)
         blocks = (n + BLOCK - 1) // BLOCK
-        tiles = np.zeros((count, blocks, rows * BLOCK))
+        tiles = np.zeros((count, blocks, tile))
         partial = np.empty(((blocks + chunk - 1) // chunk, L))
         moments, u, r = np.empty((count, L)), np.empty((count, L)), np.empty((count, M))
         scratch = np.empty(SCRATCH)
@@ -200,10 +201,10 @@ def _ensemble(y, c, w, maps, given, scheme, tables, run, together, out, begin, e
 
 def _one_by_one(y, c, w, maps, given, scheme, tables, run, lean, out, share):
     """One large replica after the other, its chunks over threads and ranks: the same sums in the same order."""
-    first, last, chunk, record, kept, rows = run
+    first, last, chunk, record, kept, tile = run
     (lengths, a, b, moving), (replicas, n), L = scheme, c.shape, maps[0].shape[1]
     stages = b.size
-    tiles = np.zeros((0 if lean else -(-n // BLOCK), rows * BLOCK))
+    tiles = zeros(0 if lean else -(-n // BLOCK), tile)
     own = slice(share.parts.start, share.parts.stop)
     partial, left = np.empty((chunks_of(share.n, L)[1], L)), np.zeros(len(share.parts))
     moments, u, r = np.empty((1, L)), np.empty((stages, L)), np.empty((1, maps[2].size))

@@ -6,13 +6,16 @@ from particles.jit import inlined, kernel
 from particles.kinds import by_basis, chosen
 from particles.ridge import Ridge
 from particles.splines import Splines
+from particles.tiles import BLOCK
 
 SCRATCH = max(block.SCRATCH, stencil.WORK, ridge.WORK)
 
 
-def rows(closure: Closure) -> int:
-    """Rows of a tile."""
-    return 4 + 3 * closure.dimension if isinstance(closure.basis, Splines | Ridge) else block.ROWS
+def size_of_tile(closure: Closure) -> int:
+    """Numbers in a tile."""
+    if isinstance(closure.basis, Splines | Ridge):
+        return (4 + 3 * closure.dimension) * BLOCK
+    return block.TILE
 
 
 def advance(tables, *arguments):

@@ -9,9 +9,9 @@ from numba import prange
 
 from particles import block
 from particles.jit import kernel, parallel
-from particles.tiles import BLOCK, SLOPE_C, SLOPE_Y, STAGE_C, WEIGHT, C, Y
+from particles.tiles import BLOCK, WEIGHT, C, Y
 
-SCRATCH = block.SCRATCH + block.ROWS * BLOCK
+SCRATCH = block.SCRATCH + block.TILE
 
 
 @parallel
@@ -20,32 +20,29 @@ def sweep(y, c, chunk, weight, u, stage, dt, a, b, moving, tables, wanted, parti
     for part in prange(partial.shape[0]):
         scratch, own, sums = np.empty(SCRATCH), u.copy(), np.zeros(partial.shape[1])  # shared by no two threads
         for low in range(part * chunk * BLOCK, min((part + 1) * chunk * BLOCK, c.size), BLOCK):
-            size = min(BLOCK, c.size - low)
-            advance(y, c, low, size, weight, scratch, own, stage, dt, a, b, moving, tables[0], tables[1], wanted, sums)
+            here = slice(low, min(low + BLOCK, c.size))
+            advance(y[here], c[here], weight, scratch, own, stage, dt, a, b, moving, tables[0], tables[1], wanted, sums)
         partial[part] = sums
 
 
 @kernel
-def advance(y, c, low, size, weight, scratch, u, stage, dt, a, b, moving, sin, cos, wanted, moments):
-    """One pass of a stage over the particles low, ..., low + size - 1 of y and c (n,), all of the same weight.
+def advance(y, c, weight, scratch, u, stage, dt, a, b, moving, sin, cos, wanted, moments):
+    """One pass of a stage over a block of particles y, c, all of the same weight.
 
     Stage -1 only prepares the moments of the first; the last one moves y and c.
     u : (stages, L), of the step's stages up to this one.  dt, a, b : the step and its tableau.  moments : added to.
     """
-    tile = scratch[block.SCRATCH :]
+    size, tile = c.size, scratch[block.SCRATCH :]
     for i in range(size):
         tile[WEIGHT + i] = weight
-        tile[C + i] = tile[STAGE_C + i] = c[low + i]
-        tile[Y + i] = scratch[block.AT + i] = y[low + i]
-        tile[SLOPE_C + i] = tile[SLOPE_Y + i] = 0.0
-    block.sincos(tile, scratch, size, sin, cos)
+        tile[C + i] = c[i]
+        tile[Y + i] = y[i]
+    block.begin(tile, size, sin, cos)
     for i in range(stage + 1):
-        block.descend(tile, scratch, size, u[i], dt * b[i], dt * a[i], moving)
-        if wanted or i < stage:
-            block.sincos(tile, scratch, size, sin, cos)
+        block.descend(tile, scratch, size, u[i], dt * b[i], dt * a[i], moving, sin, cos)
     if stage == b.size - 1:
         for i in range(size):
-            y[low + i] = tile[Y + i]
-            c[low + i] = tile[C + i]
+            y[i] = tile[Y + i]
+            c[i] = tile[C + i]
     if wanted:
         block.add_moments(tile, scratch, size, moments)

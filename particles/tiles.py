@@ -10,7 +10,7 @@ rows do not overlap, hence vectorise: the same loops on separate arrays run at a
 
 from particles.jit import kernel
 
-BLOCK = 256  # 34 kB a block on the circle: stays in the first-level cache through all modes
+BLOCK = 256  # of a block on the circle few modes use 25 kB, which the first-level cache holds
 
 WEIGHT, C, SLOPE_C, STAGE_C, Y, SLOPE_Y, STAGE_Y = (row * BLOCK for row in range(7))
 COS, SIN = 6 * BLOCK, 7 * BLOCK

@@ -18,6 +18,7 @@ import numpy as np
 from numba import get_num_threads
 from numpy.typing import NDArray
 
+from particles.aligned import zeros
 from particles.jit import kernel
 from solvers.frames import SMALL
 from solvers.potential import Index, Layout
@@ -65,7 +66,7 @@ def rows_of(layout: Layout) -> Rows:
     index = np.where(inside[..., None], (k % n1)[..., None] * plane + np.arange(plane), count)
     ring = band + 2
     place = (np.arange(planes + 3) % ring)[:, None] * plane + np.arange(plane)
-    c = _zeros(run)
+    c = zeros(run)
     c[:Nc] = layout.c
     return Rows(
         width=width,
@@ -84,20 +85,12 @@ def rows_of(layout: Layout) -> Rows:
 
 def scratch(rows: Rows, dimension: int) -> Array:
     """Room of each thread: fluxes through y-faces and c-faces and the cells' shares, then two single rows."""
-    return _zeros(get_num_threads(), (dimension + 2) * rows.field + 3 * rows.width)
+    return zeros(get_num_threads(), (dimension + 2) * rows.field + 3 * rows.width)
 
 
 def registers(rows: Rows, count: int, layout: Layout) -> Array:
     """Empty registers, (count, rows + 1, width)."""
-    return _zeros(count, layout.padded.size + 1, rows.width)
-
-
-def _zeros(*shape: int) -> Array:
-    """Zeros whose first number starts a cache line: vectors that lie across two take twice as long."""
-    size = int(np.prod(shape))
-    room = np.zeros(size + LANES)
-    start = -room.ctypes.data // room.itemsize % LANES
-    return room[start : start + size].reshape(shape)
+    return zeros(count, layout.padded.size + 1, rows.width)
 
 
 @kernel

@@ -21,6 +21,7 @@ from particles import (
     Splines,
     Tableau,
     Trigonometric,
+    block,
     chunks,
     derivative_matrix,
     descend,
@@ -31,8 +32,7 @@ from particles import (
     trig,
     trig_derivative,
 )
-from particles.block import AT, COS_SERIES, ROWS, SCRATCH, SIN_SERIES, sincos
-from particles.tiles import BLOCK, COS, SIN
+from particles.tiles import BLOCK, COS, SIN, STAGE_C, C, Y
 from solvers.characteristics import mean_field
 from solvers.sources import sources
 
@@ -44,9 +44,9 @@ def block_sincos(y: Array) -> tuple[Array, Array]:
     cos, sin = np.empty_like(y), np.empty_like(y)
     for low in range(0, y.size, BLOCK):
         some = y[low : low + BLOCK]
-        tile, scratch = np.full(ROWS * BLOCK, np.nan), np.full(SCRATCH, np.nan)
-        scratch[AT : AT + some.size] = some
-        sincos(tile, scratch, some.size, SIN_SERIES, COS_SERIES)
+        tile, scratch = np.full(block.TILE, np.nan), np.full(block.SCRATCH, np.nan)
+        scratch[block.AT : block.AT + some.size] = some
+        block.sincos(tile, scratch, some.size, block.SIN_SERIES, block.COS_SERIES)
         cos[low : low + BLOCK] = tile[COS : COS + some.size]
         sin[low : low + BLOCK] = tile[SIN : SIN + some.size]
     return cos, sin
@@ -63,6 +63,38 @@ def test_block_sincos_errs_by_at_most_1_2e_15(reach: float) -> None:
     atol = 1.2e-15 + float(np.finfo(np.longdouble).eps)  # the claim, and the error of the judge
     assert float(np.max(np.abs(cos - np.cos(exact)))) <= atol
     assert float(np.max(np.abs(sin - np.sin(exact)))) <= atol
+
+
+@pytest.mark.parametrize("part", [0.1, 1.0, 1.001, 30.0], ids=["short", "longest", "too long", "long"])
+@pytest.mark.parametrize("modes", [1, 3])
+def test_the_next_stage_is_a_turn_of_the_start_where_that_is_short(modes: int, part: float) -> None:
+    """Two stages of a block, moved and turned, against long double; `part` of the longest turn is what is feared."""
+    rng = np.random.default_rng(modes)
+    y, c, u = rng.uniform(-20, 20, BLOCK), rng.normal(size=BLOCK), rng.normal(size=2 * modes + 1)
+    k = np.arange(1, modes + 1, dtype=np.longdouble)
+
+    def velocity(y: Array, c: Array) -> tuple[Array, Array]:
+        cos, sin = np.cos(np.outer(y, k)), np.sin(np.outer(y, k))
+        a, b = u[1 : modes + 1].astype(np.longdouble), u[modes + 1 :].astype(np.longdouble)
+        return -c * (cos @ (k * b) - sin @ (k * a)), -(u[0] + cos @ a + sin @ b)
+
+    tile, scratch = np.full(block.TILE, np.nan), np.full(block.SCRATCH, np.nan)
+    tile[Y : Y + BLOCK], tile[C : C + BLOCK] = y, c
+    series = (block.SIN_SERIES, block.COS_SERIES)
+    block.begin(tile, BLOCK, *series)
+    assert np.abs(c).max() <= tile[block.REACH] <= 2 * np.abs(c).max()
+    steepness = float(np.sum(k * (np.abs(u[1 : modes + 1]) + np.abs(u[modes + 1 :]))))
+    at_y, at_c = y.astype(np.longdouble), c.astype(np.longdouble)
+    for _ in range(2):
+        ahead = part * block.LONGEST_TURN / (tile[block.STAGE_REACH] * steepness)
+        v = velocity(at_y, at_c)
+        at_y, at_c = y + ahead * v[0], c + ahead * v[1]
+        block.descend(tile, scratch, BLOCK, u, 0.3 * ahead, ahead, 1.0, *series)
+        assert bool(np.all(np.isnan(scratch[block.AT : block.AT + BLOCK]))) == (part <= 1.0)
+        assert np.abs(tile[STAGE_C : STAGE_C + BLOCK]).max() <= tile[block.STAGE_REACH]
+        atol = 2e-15 + 40 * EPS * float(np.max(np.abs(at_y - y)))  # the series, and the rounding of what is turned by
+        assert float(np.max(np.abs(tile[COS : COS + BLOCK] - np.cos(at_y)))) <= atol
+        assert float(np.max(np.abs(tile[SIN : SIN + BLOCK] - np.sin(at_y)))) <= atol
 
 
 def test_trig_are_the_modes_in_the_documented_order() -> None:
