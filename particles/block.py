@@ -4,9 +4,8 @@ A tile has two rows more than `tiles` says, cos and sin of y at the start of the
 bounds of |c| at the start and at the stage. From the start a stage is a small turn away, whose cos and sin are shorter
 series than those of any angle.
 
-A scratch is nine rows beside the tile's, a row of BLOCK numbers each:
-
-    2cos y  cos ky  cos (k-1)y  sin ky  sin (k-1)y  U  U'  y of the stage  weight * c
+A scratch is ten rows beside the tile's, a row of BLOCK numbers each: 2 cos y, y of the stage, and what recurrences over
+many modes have reached, eight for U and four for the moments.
 
 No sum adds two fresh products, which a fused multiply-add could round in two ways: the code has the same bits wherever
 it is inlined.
@@ -19,9 +18,13 @@ from particles.tiles import BLOCK, COS, SIN, SLOPE_C, SLOPE_Y, STAGE_C, WEIGHT, 
 
 START_COS, START_SIN, REACH, STAGE_REACH = 8 * BLOCK, 9 * BLOCK, 10 * BLOCK, 10 * BLOCK + 1
 TILE = 10 * BLOCK + 8
-FIRST, NEXT = 3, 4  # modes that are gone through together, at the start and from then on
-TWICE, CK, CK1, SK, SK1, U, DU, AT, CHARGE = (row * BLOCK for row in range(9))
-SCRATCH = 9 * BLOCK
+FIRST = 3  # modes that are a polynomial in cos y
+NEXT = 4  # modes of a recurrence that are gone through together, where there are more
+TWICE, AT = 0, BLOCK
+P, P1, DP, DP1, Q, Q1, DQ, DQ1 = (row * BLOCK for row in range(2, 10))
+U, DU = P, Q
+CK, CK1, SK, SK1 = (row * BLOCK for row in range(2, 6))
+SCRATCH = 10 * BLOCK
 
 _MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to the nearest integer
 _TURN_HIGH, _TURN_LOW = 6.2831853069365025, 2.430840202602477e-10  # 2 pi in two parts, the first of 33 bits
@@ -103,19 +106,17 @@ def descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_serie
     """slope += weight v, with v = (-c U', -U); on to z + ahead v, or where `ahead` is 0 to z + slope for a new step."""
     modes = (u.size - 1) // 2
     a, b = u[: modes + 1], u[modes:]  # b[k] belongs to sin ky
-    reach, steepness = _bounds(a, b, modes)
-    turns = tile[STAGE_REACH] * (abs(ahead) * moving * steepness) <= LONGEST_TURN
-    tile[STAGE_REACH] = tile[REACH] + abs(ahead) * reach
+    turns = False
+    if modes <= FIRST:
+        reach, steepness = _bounds(a, b, modes)
+        turns = tile[STAGE_REACH] * (abs(ahead) * moving * steepness) <= LONGEST_TURN
+        tile[STAGE_REACH] = tile[REACH] + abs(ahead) * reach
     length = ahead if ahead != 0.0 else weight
     share = weight / length
     p, d = _cubics(-length, moving, a[0], *_three(a, modes), *_three(b, modes))
     if modes > FIRST:
-        for i in range(size):
-            scratch[U + i] = _cubic(tile, i, *p)
-            scratch[DU + i] = _cubic(tile, i, *d)
-        _recur(tile, scratch, size)
-        for k in range(FIRST + 1, modes + 1, NEXT):
-            _next_potential(scratch, size, float(k), -length, moving, *_four(a, k, modes), *_four(b, k, modes))
+        _sum_modes(tile, scratch, size, a, b, modes)
+        _close(tile, scratch, size, a[0], -length, moving)
         if ahead == 0.0:
             for i in range(size):
                 _finish(tile, i, scratch[U + i], scratch[DU + i])
@@ -135,7 +136,7 @@ def descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_serie
             scratch[AT + i] = tile[Y + i] + _move(tile, i, _cubic(tile, i, *p), _cubic(tile, i, *d), share)
     if ahead == 0.0:
         begin(tile, size, sin_series, cos_series)
-    elif modes > FIRST or not turns:
+    elif not turns:
         sincos(tile, scratch, size, sin_series, cos_series)
 
 
@@ -143,14 +144,14 @@ def descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_serie
 def add_moments(tile, scratch, size, moments):
     """moments += sum_i weight_i c_i trig(y_i) at the stage's positions."""
     modes = (moments.size - 1) // 2
-    m, a1, a2, a3, b1, b2, b3 = _first_moments(tile, scratch, size)
+    m, a1, a2, a3, b1, b2, b3 = _first_moments(tile, size)
     moments[0] += m
     for k, a, b in ((1, a1, b1), (2, a2, b2), (3, a3, b3)):
         if k <= modes:
             moments[k] += a
             moments[modes + k] += b
     if modes > FIRST:
-        _recur(tile, scratch, size)
+        _start_moments(tile, scratch, size)
         for first in range(FIRST + 1, modes + 1, NEXT):
             a1, a2, a3, a4, b1, b2, b3, b4 = _next_moments(scratch, size)
             for k, a, b in ((first, a1, b1), (first + 1, a2, b2), (first + 2, a3, b3), (first + 3, a4, b4)):
@@ -240,54 +241,93 @@ def _eighth_powers(tile, size):
     return total
 
 
-# Chebyshev recurrence, fused with what each mode is for: cos (k+1)y = 2 cos y cos ky - cos (k-1)y, the same for sin.
-# Several modes at once stay in registers; between the groups the last two of each kind lie in the scratch.
+# Many modes: U = P(cos y) + sin y Q(cos y) with P = sum a_k T_k and Q = sum b_k U_(k-1) by Clenshaw's recurrence, from
+# the last mode to the first, p_k = a_k + 2x p_(k+1) - p_(k+2), and its derivative in x = cos y, of which DP and DQ are
+# the half. Several modes at once stay in registers; between the groups the last two numbers of each kind lie in the
+# scratch. Products and sums are equally many: processors that do both in a cycle take half of it for each.
+
+
+@inlined
+def _sum_modes(tile, scratch, size, a, b, modes):
+    """The rows of the recurrence after the first mode."""
+    last = (modes - 1) // NEXT * NEXT + 1
+    _last_modes(tile, scratch, size, *_four(a, last, modes), *_four(b, last, modes))
+    for k in range(last - NEXT, 0, -NEXT):
+        _previous_modes(scratch, size, *_four(a, k, modes), *_four(b, k, modes))
 
 
 @kernel
-def _recur(tile, scratch, size):
+def _last_modes(tile, scratch, size, a1, a2, a3, a4, b1, b2, b3, b4):
+    for i in range(size):
+        x = scratch[TWICE + i] = 2.0 * tile[COS + i]
+        scratch[P + i], scratch[P1 + i], scratch[DP + i], scratch[DP1 + i] = _back(
+            x, 0.0, 0.0, 0.0, 0.0, a1, a2, a3, a4
+        )
+        scratch[Q + i], scratch[Q1 + i], scratch[DQ + i], scratch[DQ1 + i] = _back(
+            x, 0.0, 0.0, 0.0, 0.0, b1, b2, b3, b4
+        )
+
+
+@kernel
+def _previous_modes(scratch, size, a1, a2, a3, a4, b1, b2, b3, b4):
+    for i in range(size):
+        x = scratch[TWICE + i]
+        p, p1, dp, dp1 = scratch[P + i], scratch[P1 + i], scratch[DP + i], scratch[DP1 + i]
+        q, q1, dq, dq1 = scratch[Q + i], scratch[Q1 + i], scratch[DQ + i], scratch[DQ1 + i]
+        scratch[P + i], scratch[P1 + i], scratch[DP + i], scratch[DP1 + i] = _back(x, p, p1, dp, dp1, a1, a2, a3, a4)
+        scratch[Q + i], scratch[Q1 + i], scratch[DQ + i], scratch[DQ1 + i] = _back(x, q, q1, dq, dq1, b1, b2, b3, b4)
+
+
+@inlined
+def _back(x, p, p1, dp, dp1, a1, a2, a3, a4):
+    """Four modes of one series, the fourth first."""
+    dp1 = (x * dp + p) - dp1
+    p1 = (x * p + a4) - p1
+    dp = (x * dp1 + p1) - dp
+    p = (x * p1 + a3) - p
+    dp1 = (x * dp + p) - dp1
+    p1 = (x * p + a2) - p1
+    dp = (x * dp1 + p1) - dp
+    p = (x * p1 + a1) - p
+    return p, p1, dp, dp1
+
+
+@kernel
+def _close(tile, scratch, size, constant, factor, moving):
+    """factor U and factor moving U' from the rows of the recurrence, into two of them."""
+    for i in range(size):
+        x, s, p, q = tile[COS + i], tile[SIN + i], scratch[P + i], scratch[Q + i]
+        value = ((constant - scratch[P1 + i]) + x * p) + s * q
+        slope = 0.5 * p + (x * scratch[DP + i] - scratch[DP1 + i])  # half of P'
+        turned = (x * q + 0.0) - 2.0 * s * (slope + s * scratch[DQ + i])
+        scratch[U + i] = factor * value
+        scratch[DU + i] = (factor * moving) * turned
+
+
+# The moments of the modes beyond: cos (k+1)y = 2 cos y cos ky - cos (k-1)y, the same for sin, all times the charge.
+
+
+@kernel
+def _start_moments(tile, scratch, size):
     """The rows that the next modes start from: 2 cos y, and cos and sin of 3y and 2y."""
     for i in range(size):
-        c, s = tile[COS + i], tile[SIN + i]
+        c, s, charge = tile[COS + i], tile[SIN + i], tile[WEIGHT + i] * tile[STAGE_C + i]
         twice = 2.0 * c
-        c2, s2 = twice * c - 1.0, twice * s
+        c1, s1 = charge * c, charge * s
+        c2, s2 = twice * c1 - charge, twice * s1
         scratch[TWICE + i] = twice
         scratch[CK1 + i] = c2
         scratch[SK1 + i] = s2
-        scratch[CK + i] = twice * c2 - c
-        scratch[SK + i] = twice * s2 - s
-
-
-@kernel
-def _next_potential(scratch, size, k, factor, moving, a1, a2, a3, a4, b1, b2, b3, b4):
-    a1, a2, a3, a4 = factor * a1, factor * a2, factor * a3, factor * a4
-    b1, b2, b3, b4 = factor * b1, factor * b2, factor * b3, factor * b4
-    k1, k2, k3, k4 = moving * k, moving * (k + 1.0), moving * (k + 2.0), moving * (k + 3.0)
-    d1, d2, d3, d4 = -k1 * a1, -k2 * a2, -k3 * a3, -k4 * a4
-    e1, e2, e3, e4 = k1 * b1, k2 * b2, k3 * b3, k4 * b4
-    for i in range(size):
-        twice, c0, s0 = scratch[TWICE + i], scratch[CK + i], scratch[SK + i]
-        c1, s1 = twice * c0 - scratch[CK1 + i], twice * s0 - scratch[SK1 + i]
-        c2, s2 = twice * c1 - c0, twice * s1 - s0
-        c3, s3 = twice * c2 - c1, twice * s2 - s1
-        c4, s4 = twice * c3 - c2, twice * s3 - s2
-        scratch[CK1 + i] = c3
-        scratch[SK1 + i] = s3
-        scratch[CK + i] = c4
-        scratch[SK + i] = s4
-        even = (((scratch[U + i] + a1 * c1) + a2 * c2) + a3 * c3) + a4 * c4
-        scratch[U + i] = (((even + b1 * s1) + b2 * s2) + b3 * s3) + b4 * s4
-        odd = (((scratch[DU + i] + d1 * s1) + d2 * s2) + d3 * s3) + d4 * s4
-        scratch[DU + i] = (((odd + e1 * c1) + e2 * c2) + e3 * c3) + e4 * c4
+        scratch[CK + i] = twice * c2 - c1
+        scratch[SK + i] = twice * s2 - s1
 
 
 @reduction
-def _first_moments(tile, scratch, size):
+def _first_moments(tile, size):
     """Those of 1 and three modes, cos first, from sums of the powers of cos y."""
     p0, p1, p2, p3, q0, q1, q2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(size):
         cos, charge = tile[COS + i], tile[WEIGHT + i] * tile[STAGE_C + i]
-        scratch[CHARGE + i] = charge
         p, q = charge * cos, charge * tile[SIN + i]
         pp, qq = p * cos, q * cos
         p0 += charge
@@ -304,7 +344,7 @@ def _first_moments(tile, scratch, size):
 def _next_moments(scratch, size):
     a1, a2, a3, a4, b1, b2, b3, b4 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(size):
-        twice, c0, s0, charge = scratch[TWICE + i], scratch[CK + i], scratch[SK + i], scratch[CHARGE + i]
+        twice, c0, s0 = scratch[TWICE + i], scratch[CK + i], scratch[SK + i]
         c1, s1 = twice * c0 - scratch[CK1 + i], twice * s0 - scratch[SK1 + i]
         c2, s2 = twice * c1 - c0, twice * s1 - s0
         c3, s3 = twice * c2 - c1, twice * s2 - s1
@@ -313,12 +353,12 @@ def _next_moments(scratch, size):
         scratch[SK1 + i] = s3
         scratch[CK + i] = c4
         scratch[SK + i] = s4
-        a1 += charge * c1
-        b1 += charge * s1
-        a2 += charge * c2
-        b2 += charge * s2
-        a3 += charge * c3
-        b3 += charge * s3
-        a4 += charge * c4
-        b4 += charge * s4
+        a1 += c1
+        b1 += s1
+        a2 += c2
+        b2 += s2
+        a3 += c3
+        b3 += s3
+        a4 += c4
+        b4 += s4
     return a1, a2, a3, a4, b1, b2, b3, b4
