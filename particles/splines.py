@@ -112,16 +112,23 @@ class Splines:
 
 @cache
 def pieces() -> Array:
-    """C with B_j(t) = sum_p C[p, j] t^p on a cell, t in [0, 1] and j = 0 ... 7 the functions that meet there, (8, 8).
+    """The functions that meet in a cell, as polynomials in x, the place in the cell from its middle, |x| <= 1/2.
 
-    B_j(t) = (1/7!) sum_i (-1)^i binom(8, i) (t + 7 - j - i)^7 over i <= 7 - j, expanded in integers.
+    B_j and B_(7-j) are mirror images: with e + o the one, in even and odd powers of x, the other is e - o. For
+    j = 0 ... 3 the columns hold the coefficients of 1, x^2, x^4, x^6, then those of x, x^3, x^5, x^7, and so again for
+    the first and the second derivatives, the even powers first: (24, 4).
+
+    B_j(x) = (1/7!) sum_i (-1)^i binom(8, i) (x + 15/2 - j - i)^7 over i <= 7 - j, expanded in integers.
     """
-    table = np.zeros((WIDTH, WIDTH))
+    powers = np.zeros((WIDTH + 2, WIDTH // 2))
     for p in range(WIDTH):
-        for j in range(WIDTH):
-            terms = ((-1) ** i * comb(WIDTH, i) * (DEGREE - j - i) ** (DEGREE - p) for i in range(WIDTH - j))
-            table[p, j] = comb(DEGREE, p) * sum(terms) / factorial(DEGREE)
-    return table
+        for j in range(WIDTH // 2):
+            terms = ((-1) ** i * comb(WIDTH, i) * (15 - 2 * j - 2 * i) ** (DEGREE - p) for i in range(WIDTH - j))
+            powers[p, j] = comb(DEGREE, p) * sum(terms) / (factorial(DEGREE) * 2 ** (DEGREE - p))
+    k = np.arange(WIDTH + 2.0)[:, None]
+    slopes = np.roll(k * powers, -1, axis=0)
+    curves = np.roll(k * slopes, -1, axis=0)
+    return np.concatenate([table[first:WIDTH:2] for table in (powers, slopes, curves) for first in (0, 1)])
 
 
 def _knots(low: float, spacing: float, cells: int) -> Array:

@@ -12,14 +12,15 @@ nearest cell; one that is not a number lands in a first cell: no index leaves th
 
 import numpy as np
 
-from particles.jit import kernel, reduction
+from particles.jit import inlined, kernel, reduction
 from particles.tiles import AXIS, BLOCK, SLOPE_C, STAGE_C, STAGE_Y, WEIGHT, C, Y
 
 GROUP = 64  # particles whose functions are held at once
 
-# Rows of GROUP numbers: the index of the first spline; for three axes t in the cell, the eight functions, their first
-# and second derivatives; what was gathered, U, three first and six second derivatives; the charge.
-INDEX, FRACTION, VALUE, SLOPE, CURVE, FOUND, CHARGE = 0, 1, 4, 28, 52, 76, 86
+# Rows of GROUP numbers: the index of the first spline; for three axes the place in the cell from its middle, the eight
+# functions, their first and second derivatives; what was gathered, U, three first and six second derivatives; charge.
+INDEX, FIRST_AXIS, FOUND, CHARGE = 0, 1, 76, 86
+PLACE, VALUE, SLOPE, CURVE, OF_AXIS = 0, 1, 9, 17, 25  # rows of an axis
 WORK = 87 * GROUP  # 45 kB
 
 ZERO = (0.0,) * 8
@@ -63,53 +64,55 @@ def place(y, apart, count, mesh, pieces, work, derivatives):
     N, left = dimension(mesh), 0.0
     work[INDEX, :] = 0.0
     for axis in range(3 - N):
-        work[VALUE + 8 * axis, :] = 1.0
-        work[SLOPE + 8 * axis, :] = work[CURVE + 8 * axis, :] = 0.0
+        rows = work[FIRST_AXIS + axis * OF_AXIS :]
+        rows[VALUE] = 1.0
+        rows[SLOPE] = rows[CURVE] = 0.0
     for axis in range(3 - N, 3):
-        at, t = y[(axis + N - 3) * apart :], work[FRACTION + axis]
-        _cell(at[:count], t[:count], work[INDEX], mesh[axis, 0], mesh[axis, 1], mesh[axis, 2], mesh[axis, 3])
-        left = max(left, _outside(t[:count]) / mesh[axis, 1])
-        s = mesh[axis, 1]
-        for j in range(8):
-            a0, a1, a2, a3 = pieces[0, j], pieces[1, j], pieces[2, j], pieces[3, j]
-            a4, a5, a6, a7 = pieces[4, j], pieces[5, j], pieces[6, j], pieces[7, j]
-            value, slope, curve = work[VALUE + 8 * axis + j], work[SLOPE + 8 * axis + j], work[CURVE + 8 * axis + j]
-            _polynomial(t[:count], value, a0, a1, a2, a3, a4, a5, a6, a7)
-            if derivatives > 0:
-                _polynomial(
-                    t[:count],
-                    slope,
-                    s * a1,
-                    s * 2 * a2,
-                    s * 3 * a3,
-                    s * 4 * a4,
-                    s * 5 * a5,
-                    s * 6 * a6,
-                    s * 7 * a7,
-                    0.0,
-                )
-            if derivatives > 1:
-                s2 = s * s
-                _polynomial(
-                    t[:count],
-                    curve,
-                    s2 * 2 * a2,
-                    s2 * 6 * a3,
-                    s2 * 12 * a4,
-                    s2 * 20 * a5,
-                    s2 * 30 * a6,
-                    s2 * 42 * a7,
-                    0.0,
-                    0.0,
-                )
+        at, rows = y[(axis + N - 3) * apart :], work[FIRST_AXIS + axis * OF_AXIS :].reshape(-1)
+        x, scale = rows[:count], mesh[axis, 1]
+        _cell(at[:count], x, work[INDEX], mesh[axis, 0], scale, mesh[axis, 2], mesh[axis, 3])
+        left = max(left, _outside(x) / scale)
+        _pairs(rows, count, VALUE, pieces[:8], 1.0, 1.0)
+        if derivatives > 0:
+            _pairs(rows, count, SLOPE, pieces[8:16], scale, -1.0)
+        if derivatives > 1:
+            _pairs(rows, count, CURVE, pieces[16:], scale * scale, 1.0)
     return left
 
 
 @kernel
 def gather(work, count, u, mesh):
     """U and its first derivatives into the rows FOUND ... FOUND + 3 (missing axes first)."""
-    N = dimension(mesh)
-    rows_a, rows_b = (8 if N > 2 else 1), (8 if N > 1 else 1)
+    if dimension(mesh) > 2:
+        _gather_in_space(work, count, u, mesh)
+        return
+    rows_b, stride = (8 if dimension(mesh) > 1 else 1), np.uint64(mesh[1, 3])
+    _, wb, wj = _functions(work, VALUE)
+    _, db, dj = _functions(work, SLOPE)
+    index, U, Ub, Uj = work[INDEX], work[FOUND], work[FOUND + 2], work[FOUND + 3]
+    for i in range(count):
+        P, Q = _gather_plane(u, np.uint64(index[i]), stride, rows_b, wb, db, i)
+        w = _column(wj, i)
+        U[i] = _dot(P, w)
+        Ub[i] = _dot(Q, w)
+        Uj[i] = _dot(P, _column(dj, i))
+
+
+@inlined
+def _gather_plane(u, at, stride, rows, wb, db, i):
+    """Sums of rows of u over the second axis, and with its functions differentiated."""
+    P, Q = ZERO, ZERO
+    for b in range(rows):
+        row = _row(u, at)
+        P = _add(P, wb[b, i], row)
+        Q = _add(Q, db[b, i], row)
+        at += stride
+    return P, Q
+
+
+@kernel
+def _gather_in_space(work, count, u, mesh):
+    """`gather` for three axes."""
     stride_a, stride_b = np.uint64(mesh[0, 3]), np.uint64(mesh[1, 3])
     wa, wb, wj = _functions(work, VALUE)
     da, db, dj = _functions(work, SLOPE)
@@ -117,14 +120,8 @@ def gather(work, count, u, mesh):
     for i in range(count):
         start = np.uint64(index[i])
         V, A, B = ZERO, ZERO, ZERO  # sums over the first two axes of u, and with one function differentiated
-        for a in range(rows_a):
-            P, Q = ZERO, ZERO
-            at = start
-            for b in range(rows_b):
-                row = _row(u, at)
-                P = _add(P, wb[b, i], row)
-                Q = _add(Q, db[b, i], row)
-                at += stride_b
+        for a in range(8):
+            P, Q = _gather_plane(u, start, stride_b, 8, wb, db, i)
             V = _add(V, wa[a, i], P)
             A = _add(A, da[a, i], P)
             B = _add(B, wa[a, i], Q)
@@ -197,31 +194,65 @@ def deposit(work, count, moments, mesh):
 
 
 @kernel
-def _cell(y, t, index, low, scale, cells, stride):
-    """t = place in the cell, in cells; index += the cell's number times the stride."""
+def _cell(y, x, index, low, scale, cells, stride):
+    """x = place in the cell from its middle, in cells; index += the cell's number times the stride."""
     for i in range(y.size):
-        x = (y[i] - low) * scale
-        cell = x if x > 0.0 else 0.0  # of NaN as well
+        from_low = (y[i] - low) * scale
+        cell = from_low if from_low > 0.0 else 0.0  # of NaN as well
         cell = np.floor(cell if cell < cells - 1.0 else cells - 1.0)
-        t[i] = x - cell
+        x[i] = (from_low - cell) - 0.5
         index[i] += cell * stride
 
 
 @kernel
-def _outside(t):
-    """Largest distance of t from [0, 1], inf for NaN."""
+def _outside(x):
+    """Largest distance of x from [-1/2, 1/2], inf for NaN."""
     left = 0.0
-    for i in range(t.size):
-        if not (t[i] >= 0.0 and t[i] <= 1.0):
-            left = max(left, np.inf if t[i] != t[i] else max(-t[i], t[i] - 1.0))
+    if _inside(x) < x.size:
+        for i in range(x.size):
+            left = max(left, np.inf if x[i] != x[i] else abs(x[i]) - 0.5)
     return left
 
 
-@kernel
-def _polynomial(t, row, a0, a1, a2, a3, a4, a5, a6, a7):
-    for i in range(t.size):
-        x = t[i]
-        row[i] = ((((((a7 * x + a6) * x + a5) * x + a4) * x + a3) * x + a2) * x + a1) * x + a0
+@reduction
+def _inside(x):
+    """How many are in [-1/2, 1/2]."""
+    total = 0.0
+    for i in range(x.size):
+        total += 1.0 if abs(x[i]) <= 0.5 else 0.0
+    return total
+
+
+@inlined
+def _pairs(rows, count, first, pieces, scale, sign):
+    """Eight functions, or derivatives of them, at the places in the row PLACE, into as many rows from `first` on.
+
+    sign : by which the odd part of a pair is what mirrors it; -1 for slopes.
+    """
+    c0, c1 = _coefficients(pieces, 0, scale), _coefficients(pieces, 1, scale)
+    c2, c3 = _coefficients(pieces, 2, scale), _coefficients(pieces, 3, scale)
+    low, high = first * GROUP, (first + 4) * GROUP
+    for i in range(count):
+        x = rows[i]
+        z = x * x
+        rows[low + i], rows[high + 3 * GROUP + i] = _pair(x, z, sign, *c0)
+        rows[low + GROUP + i], rows[high + 2 * GROUP + i] = _pair(x, z, sign, *c1)
+        rows[low + 2 * GROUP + i], rows[high + GROUP + i] = _pair(x, z, sign, *c2)
+        rows[low + 3 * GROUP + i], rows[high + i] = _pair(x, z, sign, *c3)
+
+
+@inlined
+def _coefficients(pieces, j, scale):
+    e0, e1, e2, e3 = scale * pieces[0, j], scale * pieces[1, j], scale * pieces[2, j], scale * pieces[3, j]
+    o0, o1, o2, o3 = scale * pieces[4, j], scale * pieces[5, j], scale * pieces[6, j], scale * pieces[7, j]
+    return e0, e1, e2, e3, o0, o1, o2, o3
+
+
+@inlined
+def _pair(x, z, sign, e0, e1, e2, e3, o0, o1, o2, o3):
+    even = e0 + z * (e1 + z * (e2 + z * e3))
+    odd = o0 + z * (o1 + z * (o2 + z * o3))
+    return even + x * odd, sign * even - (sign * x) * odd
 
 
 @kernel
@@ -257,9 +288,10 @@ def update_c(c, slope, stage, U, weight, ahead):
 
 
 @kernel
-def _functions(work, first):
+def _functions(work, kind):
     """The eight functions of each axis, three of (8, GROUP)."""
-    return work[first : first + 8], work[first + 8 : first + 16], work[first + 16 : first + 24]
+    a, b, j = FIRST_AXIS + kind, FIRST_AXIS + OF_AXIS + kind, FIRST_AXIS + 2 * OF_AXIS + kind
+    return work[a : a + 8], work[b : b + 8], work[j : j + 8]
 
 
 # Rows of eight as tuples: the compiler keeps them in registers.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from engines import Array, threads, two_threads
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.interpolate import BSpline
 
 from particles import EULER, RK4, Closure, Descent, Splines, descend, descent, tangent_flow
 from particles.splines import WIDTH, pieces
@@ -72,13 +73,19 @@ def run(N: int, y: Array, c: Array, steps: int = 5, **options: int) -> Descent:
 # -- the basis ------------------------------------------------------------------------------------------------------
 
 
-def test_pieces_are_the_b_splines_a_partition_of_unity() -> None:
-    """At the ends of a cell, t = 0 and 1, the seven values 1, 120, 1191, 2416, 1191, 120, 1 over 7!."""
-    knots = np.array([1, 120, 1191, 2416, 1191, 120, 1]) / 5040
-    assert_allclose(pieces()[0], [*knots, 0], rtol=0, atol=EPS)
-    assert_allclose(pieces().sum(axis=0), [0, *knots], rtol=0, atol=4 * EPS)
-    t = np.linspace(0, 1, 11)
-    assert_allclose((t[:, None] ** np.arange(WIDTH)) @ pieces().sum(axis=1), 1, rtol=0, atol=16 * EPS)
+def test_pieces_are_the_b_splines_of_degree_7_and_their_derivatives() -> None:
+    """Against scipy's, all eight that meet in a cell, and a partition of unity."""
+    x = np.linspace(-0.5, 0.5, 11)
+    powers = x[:, None] ** np.arange(0, WIDTH, 2)
+    for order in (0, 1, 2):
+        table = pieces()[WIDTH * order : WIDTH * (order + 1)]
+        even, odd = powers @ table[:4], x[:, None] * powers @ table[4:]
+        mirrored = (even - odd) * (-1) ** order
+        found = np.concatenate([even + odd, mirrored[:, ::-1]], axis=1)
+        splines = [BSpline.basis_element(np.arange(-WIDTH + 1 + j, j + 2)) for j in range(WIDTH)]
+        expected = np.stack([spline.derivative(order)(x + 0.5) if order else spline(x + 0.5) for spline in splines], 1)
+        assert_allclose(found, expected, rtol=0, atol=8 * EPS)
+        assert_allclose(found.sum(axis=1), float(order == 0), rtol=0, atol=8 * EPS)
 
 
 @every_dimension
