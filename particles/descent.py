@@ -22,6 +22,7 @@ from particles.aligned import zeros
 from particles.block import FIRST
 from particles.closure import Closure
 from particles.contraction import contract, padded
+from particles.guided import fold, guide
 from particles.jit import concurrent, inlined, kernel, parallel
 from particles.kinds import tables
 from particles.linear import map_rows
@@ -61,12 +62,13 @@ class Descent:
 class Share:
     """One rank's part of the particles of a run that several ranks carry together.
 
-    n : particles of all ranks.  parts : this rank's of the `chunks_of` n.
-    collect : fills in the rows of the other ranks in a (parts, L) array that has this rank's.
+    n : particles of all ranks.  parts : this rank's of the `chunks_of` n, of which there are so many.
+    collect : fills in the rows of the other ranks in a (chunks, L) array that has this rank's.
     """
 
     n: int
     parts: range
+    chunks: int
     collect: Callable[[Array], None]
 
 
@@ -133,21 +135,23 @@ def descend(
     scheme = (np.broadcast_to(dt, steps).astype(float), a, slopes, 1.0 if closure.moving else 0.0)
     few = isinstance(closure.basis, Trigonometric) and closure.basis.modes <= FIRST
     lean = spread and n >= LEAN and few and bool(np.all(weights == weights[0]))
-    # a given field's u takes (steps, L) numbers: so many steps at once
-    span = max(1, steps if field is None else STORED // (L * tableau.stages))
-    for first in range(0, max(steps, 1), span):
-        last = min(first + span, steps)
-        given: Array = np.empty((0, L))
-        if field is not None:
-            given = map_rows(closure.features.T, field[first * tableau.stages : last * tableau.stages])
-        run = (first * tableau.stages, last * tableau.stages, chunk, recorded, kept, passes.size_of_tile(closure))
-        out = (coefficients, kept_y, kept_c, left)
-        if spread:
-            alone = Share(n, range(parts), lambda partial: None)
-            _one_by_one(y, c, weights, maps, given, scheme, known, run, lean, out, share or alone)
-        else:
-            work = partial(_ensemble, y, c, weights, maps, given, scheme, known, run, together, out)
-            over_threads(work, replicas)
+    out = (coefficients, kept_y, kept_c, left)
+    tile, last = passes.size_of_tile(closure), steps * tableau.stages
+    share = share or Share(n, range(parts), parts, lambda partial: None)
+    if field is not None:
+        # the potentials of so many steps at once, and the moments that the chunks have at them
+        span = max(1, STORED // (L * tableau.stages * len(share.parts)))
+        for first in range(0, max(steps, 1), span):
+            here = slice(first * tableau.stages, min(first + span, steps) * tableau.stages)
+            given = map_rows(closure.features.T, field[here])
+            through = (here.start, here.stop, chunk, recorded, kept)
+            guide(y, c, weights, maps[0], given, scheme, known, through, tile, spread, out, share)
+        return Descent(coefficients, kept_y, kept_c, left)
+    run = (last, chunk, recorded, kept, tile)
+    if spread:
+        _one_by_one(y, c, weights, maps, scheme, known, run, lean, out, share)
+    else:
+        over_threads(partial(_ensemble, y, c, weights, maps, scheme, known, run, together, out), replicas)
     return Descent(coefficients, kept_y, kept_c, left)
 
 
@@ -160,9 +164,9 @@ def rows_of(wanted: NDArray[np.integer] | int, count: int) -> NDArray[np.integer
 
 
 @concurrent
-def _ensemble(y, c, w, maps, given, scheme, tables, run, together, out, begin, end):
+def _ensemble(y, c, w, maps, scheme, tables, run, together, out, begin, end):
     """The whole run of the replicas begin, ..., end - 1 on one core, some of them together."""
-    first, last, chunk, record, kept, tile = run
+    last, chunk, record, kept, tile = run
     T, transposed, b = maps
     (M, L), n, stages = (b.size, T.shape[1]), c.shape[1], scheme[2].size
     for low in range(begin, end, together):
@@ -174,62 +178,51 @@ def _ensemble(y, c, w, maps, given, scheme, tables, run, together, out, begin, e
         scratch = np.empty(SCRATCH)
         for k in range(count):
             fill(tiles[k], y[low + k], c[low + k], w)
-        for stage in range(first - 1, last):
-            row = record[stage + 1]
-            wanted = row >= 0 or given.shape[0] == 0
-            if stage >= first and given.shape[0] == 0:
+        for stage in range(-1, last):
+            if stage >= 0:
                 contract(transposed, r, u)
             for k in range(count):
-                at = given[stage - first] if stage >= first and given.shape[0] > 0 else u[k]
                 for part in range(partial.shape[0]):
-                    left = _stage(
-                        tiles[k], part, chunk, n, at, stage, first, wanted, scheme, tables, scratch, partial[part]
-                    )
+                    left = _stage(tiles[k], part, chunk, n, u[k], stage, scheme, tables, scratch, partial[part])
                     out[3][low + k] = max(out[3][low + k], left)
-                if wanted:
-                    _fold(partial, moments[k])
+                fold(partial, moments[k])
                 if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
                     to = kept[(stage + 1) // stages]
                     read(tiles[k], out[1][low + k, to], out[2][low + k, to])
-            if wanted:
-                contract(T, moments, r)
-                for k in range(count):
-                    _residuals(r[k], b, out[0][low + k], row)
+            contract(T, moments, r)
+            for k in range(count):
+                _residuals(r[k], b, out[0][low + k], record[stage + 1])
         for k in range(count):
             read(tiles[k], y[low + k], c[low + k])
 
 
-def _one_by_one(y, c, w, maps, given, scheme, tables, run, lean, out, share):
+def _one_by_one(y, c, w, maps, scheme, tables, run, lean, out, share):
     """One large replica after the other, its chunks over threads and ranks: the same sums in the same order."""
-    first, last, chunk, record, kept, tile = run
+    last, chunk, record, kept, tile = run
     (lengths, a, b, moving), (replicas, n), L = scheme, c.shape, maps[0].shape[1]
     stages = b.size
     tiles = zeros(0 if lean else -(-n // BLOCK), tile)
     own = slice(share.parts.start, share.parts.stop)
-    partial, left = np.empty((chunks_of(share.n, L)[1], L)), np.zeros(len(share.parts))
+    partial, left = np.empty((share.chunks, L)), np.zeros(len(share.parts))
     moments, u, r = np.empty((1, L)), np.empty((stages, L)), np.empty((1, maps[2].size))
     for k in range(replicas):
         if not lean:
             fill(tiles, y[k], c[k], w)
-        for stage in range(first - 1, last):
-            row, i = record[stage + 1], stage % stages
-            wanted = bool(row >= 0 or given.shape[0] == 0)
-            if stage >= first and given.shape[0] > 0:
-                u[i] = given[stage - first]
+        for stage in range(-1, last):
+            i = stage % stages if stage >= 0 else -1
             if lean:
-                dt, i = (lengths[stage // stages], i) if stage >= first else (0.0, -1)
-                replay.sweep(y[k, 0], c[k], chunk, w[0], u, i, dt, a, b, moving, tables, wanted, partial[own])
+                dt = lengths[max(stage, 0) // stages]
+                replay.sweep(y[k, 0], c[k], chunk, w[0], u, i, dt, a, b, moving, tables, partial[own])
             else:
-                _pass(tiles, chunk, n, u[i], stage, first, wanted, scheme, tables, partial[own], left)
+                _pass(tiles, chunk, n, u[i], stage, scheme, tables, partial[own], left)
             if (stage + 1) % stages == 0 and (to := kept[(stage + 1) // stages]) >= 0:
                 if lean:
                     out[1][k, to], out[2][k, to] = y[k, :, : out[1].shape[-1]], c[k, : out[2].shape[-1]]
                 else:
                     read(tiles, out[1][k, to], out[2][k, to])
-            if wanted:
-                share.collect(partial)
-                i = (stage + 1) % stages
-                _close(partial, maps, moments, r, u[i : i + 1], out[0][k], row)
+            share.collect(partial)
+            i = (stage + 1) % stages
+            _close(partial, maps, moments, r, u[i : i + 1], out[0][k], record[stage + 1])
         out[3][k] = max(out[3][k], left.max(initial=0.0))
         left[:] = 0.0
         if not lean:
@@ -237,29 +230,29 @@ def _one_by_one(y, c, w, maps, given, scheme, tables, run, lean, out, share):
 
 
 @parallel
-def _pass(tiles, chunk, n, u, stage, first, wanted, scheme, tables, partial, left):
+def _pass(tiles, chunk, n, u, stage, scheme, tables, partial, left):
     """One stage of all chunks."""
     for part in prange(partial.shape[0]):
         scratch, own = np.empty(SCRATCH), u.copy()
-        out = _stage(tiles, part, chunk, n, own, stage, first, wanted, scheme, tables, scratch, partial[part])
+        out = _stage(tiles, part, chunk, n, own, stage, scheme, tables, scratch, partial[part])
         left[part] = max(left[part], out)
 
 
 @inlined
-def _stage(tiles, part, chunk, n, u, stage, first, wanted, scheme, tables, scratch, partial):
-    """One pass over the particles of a chunk: velocity, update, and the moments of the next stage if they are wanted.
+def _stage(tiles, part, chunk, n, u, stage, scheme, tables, scratch, partial):
+    """One pass over the particles of a chunk: velocity, update, and the moments of the next stage.
 
-    The stage before the first prepares its moments. Returns the largest distance from the box.
+    Stage -1 prepares the moments of the first. Returns the largest distance from the box.
     """
     lengths, a, b, moving = scheme
-    i = stage % b.size if stage >= first else -1
-    dt = lengths[stage // b.size] if stage >= first else 0.0
+    i = stage % b.size if stage >= 0 else -1
+    dt = lengths[stage // b.size] if stage >= 0 else 0.0
     for l in range(partial.size):
         partial[l] = 0.0
     left = 0.0
     for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
         size = min(BLOCK, n - at * BLOCK)
-        out = passes.advance(tables, tiles[at], scratch, size, u, i, dt * b[i], dt * a[i], moving, wanted, partial)
+        out = passes.advance(tables, tiles[at], scratch, size, u, i, dt * b[i], dt * a[i], moving, True, partial)
         left = max(left, out)
     return left
 
@@ -268,7 +261,7 @@ def _stage(tiles, part, chunk, n, u, stage, first, wanted, scheme, tables, scrat
 def _close(partial, maps, moments, r, u, coefficients, row):
     """What moves the particles next, from the chunks' moments."""
     T, transposed, b = maps
-    _fold(partial, moments[0])
+    fold(partial, moments[0])
     contract(T, moments, r)
     _residuals(r[0], b, coefficients, row)
     contract(transposed, r, u)
@@ -281,13 +274,3 @@ def _residuals(r, b, coefficients, row):
         if row >= 0:
             coefficients[row, m] = r[m]
         r[m] -= b[m]
-
-
-@inlined
-def _fold(partial, moments):
-    """Add the chunks' moments in their order."""
-    for l in range(moments.size):
-        moments[l] = partial[0, l]
-    for chunk in range(1, partial.shape[0]):
-        for l in range(moments.size):
-            moments[l] += partial[chunk, l]

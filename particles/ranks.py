@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from particles.closure import Closure
-from particles.descent import Share, particles_of
+from particles.descent import Share, chunks_of, particles_of
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Team:
         def collect(partial: NDArray[np.floating]) -> None:
             self.comm.Allgatherv(partial[parts.start : parts.stop].copy(), [partial, counts])
 
-        return Share(n, parts, collect), mine
+        return Share(n, parts, chunks_of(n, L)[1], collect), mine
 
     def gather(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """On rank 0 all ranks' values, joined along the last axis; on others their own."""

@@ -15,18 +15,18 @@ SCRATCH = block.SCRATCH + block.TILE
 
 
 @parallel
-def sweep(y, c, chunk, weight, u, stage, dt, a, b, moving, tables, wanted, partial):
+def sweep(y, c, chunk, weight, u, stage, dt, a, b, moving, tables, partial):
     """One pass of a stage over all chunks of `chunk` blocks, whose moments go to partial (chunks, L)."""
     for part in prange(partial.shape[0]):
         scratch, own, sums = np.empty(SCRATCH), u.copy(), np.zeros(partial.shape[1])  # shared by no two threads
         for low in range(part * chunk * BLOCK, min((part + 1) * chunk * BLOCK, c.size), BLOCK):
             here = slice(low, min(low + BLOCK, c.size))
-            advance(y[here], c[here], weight, scratch, own, stage, dt, a, b, moving, tables[0], tables[1], wanted, sums)
+            advance(y[here], c[here], weight, scratch, own, stage, dt, a, b, moving, tables[0], tables[1], sums)
         partial[part] = sums
 
 
 @kernel
-def advance(y, c, weight, scratch, u, stage, dt, a, b, moving, sin, cos, wanted, moments):
+def advance(y, c, weight, scratch, u, stage, dt, a, b, moving, sin, cos, moments):
     """One pass of a stage over a block of particles y, c, all of the same weight.
 
     Stage -1 only prepares the moments of the first; the last one moves y and c.
@@ -44,5 +44,4 @@ def advance(y, c, weight, scratch, u, stage, dt, a, b, moving, sin, cos, wanted,
         for i in range(size):
             y[i] = tile[Y + i]
             c[i] = tile[C + i]
-    if wanted:
-        block.add_moments(tile, scratch, size, moments)
+    block.add_moments(tile, scratch, size, moments)

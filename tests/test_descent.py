@@ -219,6 +219,26 @@ def test_a_replica_spread_over_threads_has_the_bits_of_one_on_a_core(
         assert_array_equal(spread, single)
 
 
+@pytest.mark.parametrize("stored", [2**22, 1], ids=["at once", "step by step"])
+@pytest.mark.parametrize(("replicas", "n", "large"), [(3, 700, 10**9), (2, 9000, 10**9), (2, 9000, 1)])
+def test_the_field_of_its_own_residuals_moves_an_ensemble_as_itself(
+    monkeypatch: pytest.MonkeyPatch, replicas: int, n: int, large: int, stored: int
+) -> None:
+    """Block by block through all stages, or stage by stage with all blocks: the same bits, and so is all on record."""
+    monkeypatch.setattr(descent, "LARGE", large)
+    monkeypatch.setattr(descent, "STORED", stored)
+    y, c = sample(14, replicas, n)
+    weights, every = np.full(n, 1 / n), np.array([0, 2, 5])
+    for k in range(replicas):
+        own, guided = ((y[k : k + 1].copy(), c[k : k + 1].copy()) for _ in range(2))
+        left = descend(FLAT, *own, weights, 0.05, 5, RK4, every=every, keep=300)
+        field = left.coefficients[0, :-1] - FLAT.target
+        again = descend(FLAT, *guided, weights, 0.05, 5, RK4, field=field, record=3, every=every, keep=300)
+        assert_array_equal(again.coefficients, left.coefficients[:, ::3])
+        for ours, theirs in zip((*guided, again.y, again.c), (*own, left.y, left.c), strict=True):
+            assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("tableau", [EULER, RK4], ids=["euler", "rk4"])
 def test_the_variant_for_huge_n_has_the_bits_of_the_other(monkeypatch: pytest.MonkeyPatch, tableau: Tableau) -> None:
     monkeypatch.setattr(descent, "LARGE", 1)
