@@ -234,7 +234,7 @@ def _pass(tiles, chunk, n, u, stage, scheme, tables, partial, left):
     """One stage of all chunks."""
     for part in prange(partial.shape[0]):
         scratch, own = np.empty(SCRATCH), u.copy()
-        out = _stage(tiles, part, chunk, n, own, stage, scheme, tables, scratch, partial[part])
+        out = _stage(tiles, np.int64(part), chunk, n, own, stage, scheme, tables, scratch, partial[part])
         left[part] = max(left[part], out)
 
 

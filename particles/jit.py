@@ -12,6 +12,9 @@ which makes the grid's kernels 25 times slower wherever another process wants a 
 `concurrent` with `over_threads` costs a third of the time to compile. It leaves the interpreter to other threads of
 Python's while it runs.
 
+A number that `prange` counts is of another type than one of `range` or a literal, and a kernel that is handed it is
+compiled again; it is made an int64 first.
+
 Straight-line code is vectorised as well as loops, which numba leaves off by itself: the stencils of `stencil.py` are
 rows of eight numbers and run 1.4 (N = 1, 2) to 2.1 (N = 3) times as fast.
 """

@@ -28,14 +28,14 @@ def advance(
     slabs = rows.sizes.size
     if slabs == 1:
         _slab(
-            scratch[0], registers, source, target, terms, weights, step, kept, euler_step, velocities, layout, rows, 0,
-            corrected, limiter, moments,
+            scratch[0], registers, source, target, terms, weights, step, kept, euler_step, velocities, layout, rows,
+            np.int64(0), corrected, limiter, moments,
         )  # fmt: skip
     else:
         for slab in prange(slabs):
             _slab(
                 scratch[get_thread_id()], registers, source, target, terms, weights, step, kept, euler_step, velocities,
-                layout, rows, slab, corrected, limiter, moments,
+                layout, rows, np.int64(slab), corrected, limiter, moments,
             )  # fmt: skip
 
 
