@@ -139,8 +139,8 @@ def descend(
     tile, last = passes.size_of_tile(closure), steps * tableau.stages
     share = share or Share(n, range(parts), parts, lambda partial: None)
     if field is not None:
-        # the potentials of so many steps at once, and the moments that the chunks have at them
-        span = max(1, STORED // (L * tableau.stages * len(share.parts)))
+        # so many steps at once, for their potentials and all chunks' moments; the same for every rank, as they collect
+        span = max(1, STORED // (L * tableau.stages * share.chunks))
         for first in range(0, max(steps, 1), span):
             here = slice(first * tableau.stages, min(first + span, steps) * tableau.stages)
             given = map_rows(closure.features.T, field[here])

@@ -239,6 +239,21 @@ def test_the_field_of_its_own_residuals_moves_an_ensemble_as_itself(
             assert_array_equal(ours, theirs)
 
 
+def test_ranks_with_unequal_parts_or_none_collect_equally_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that collected once more would wait for ever: of its own part two steps have room here, of all not one."""
+    monkeypatch.setattr(descent, "STORED", 2 * RK4.stages * FLAT.basis.size)
+    y, c = sample(15, 1, 9000)
+    field = np.zeros((5 * RK4.stages, FLAT.target.size))
+    counts = []
+    for parts, low, high in ((range(1), 0, 4096), (range(1, 3), 4096, 9000), (range(3, 3), 9000, 9000)):
+        calls: list[Array] = []
+        share = descent.Share(9000, parts, 3, calls.append)
+        mine = np.ascontiguousarray(y[..., low:high]), np.ascontiguousarray(c[:, low:high])
+        descend(FLAT, *mine, np.full(high - low, 1 / 9000), 0.05, 5, RK4, field=field, share=share)
+        counts.append(len(calls))
+    assert len(set(counts)) == 1 and counts[0] >= 5 * RK4.stages + 1
+
+
 @pytest.mark.parametrize("tableau", [EULER, RK4], ids=["euler", "rk4"])
 def test_the_variant_for_huge_n_has_the_bits_of_the_other(monkeypatch: pytest.MonkeyPatch, tableau: Tableau) -> None:
     monkeypatch.setattr(descent, "LARGE", 1)
