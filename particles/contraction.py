@@ -1,7 +1,7 @@
 """Between the L moments of a basis and the M features: T m and T' r, each a sum in a fixed order.
 
-Four rows of the matrix at once share what is loaded of m or r, and slabs of columns stay in cache while several
-replicas pass.
+Four rows of the matrix at once share what is loaded of m or u, and slabs of columns stay in cache while several
+replicas pass. Both ways go through the same matrix, unless it is so small that its transpose costs nothing.
 """
 
 import numpy as np
@@ -12,23 +12,42 @@ from particles.jit import inlined, kernel, reduction
 Array = NDArray[np.floating]
 
 SMALL = 256  # numbers in the matrix, where looking for slabs takes longer than the sums
-SLAB = 512  # columns: 32 kB of four rows
+SLAB = 512  # columns: 32 kB of four rows, with as many of several replicas
 
 
-def padded(matrix: Array) -> Array:
-    """A matrix (M, L) with rows of zeros up to a multiple of four, contiguous."""
+def both_ways(matrix: Array) -> tuple[Array, Array]:
+    """What `contract` and `expand` take: the matrix (M, L) and its transpose, which is empty where it is not used.
+
+    Rows of zeros go up to a multiple of four.
+    """
+    padded = _padded(matrix)
+    return padded, _padded(matrix.T) if padded.size <= SMALL else np.zeros((0, 0))
+
+
+def _padded(matrix: Array) -> Array:
     result = np.zeros((-(-matrix.shape[0] // 4) * 4, matrix.shape[1]))
     result[: matrix.shape[0]] = matrix
     return result
 
 
 @inlined
-def contract(matrix, values, result):
-    """result[k] = matrix values[k] for values (K, L) and result (K, M); the matrix (M, L) padded."""
+def contract(ways, values, result):
+    """result[k] = matrix values[k] for values (K, L) and result (K, M)."""
+    matrix = ways[0]
     if matrix.size <= SMALL:
         _small(matrix, values, result)
     else:
-        _slabs(matrix, values, result)
+        _down(matrix, values, result)
+
+
+@inlined
+def expand(ways, values, result):
+    """result[k] = matrix' values[k] for values (K, M) and result (K, L)."""
+    matrix, transposed = ways
+    if matrix.size <= SMALL:
+        _small(transposed, values, result)
+    else:
+        _up(matrix, values, result)
 
 
 @reduction
@@ -42,18 +61,31 @@ def _small(matrix, values, result):
 
 
 @kernel
-def _slabs(matrix, values, result):
+def _down(matrix, values, result):
     M = result.shape[1]
     result[:] = 0.0
     for low in range(0, matrix.shape[1], SLAB):
         slab = slice(low, min(low + SLAB, matrix.shape[1]))
         for first in range(0, M, 4):
-            a0, a1 = matrix[first, slab], matrix[first + 1, slab]
-            a2, a3 = matrix[first + 2, slab], matrix[first + 3, slab]
+            a, b, c, d = matrix[first, slab], matrix[first + 1, slab], matrix[first + 2, slab], matrix[first + 3, slab]
             for k in range(values.shape[0]):
-                sums = _dots(a0, a1, a2, a3, values[k, slab])
+                sums = _dots(a, b, c, d, values[k, slab])
                 for m in range(min(4, M - first)):
                     result[k, first + m] += sums[m]
+
+
+@kernel
+def _up(matrix, values, result):
+    M = values.shape[1]
+    result[:] = 0.0
+    for low in range(0, matrix.shape[1], SLAB):
+        slab = slice(low, min(low + SLAB, matrix.shape[1]))
+        for first in range(0, M, 4):
+            a, b, c, d = matrix[first, slab], matrix[first + 1, slab], matrix[first + 2, slab], matrix[first + 3, slab]
+            for k in range(values.shape[0]):
+                x, y = values[k, first], values[k, first + 1] if first + 1 < M else 0.0
+                z, w = values[k, first + 2] if first + 2 < M else 0.0, values[k, first + 3] if first + 3 < M else 0.0
+                _add(a, b, c, d, x, y, z, w, result[k, slab])
 
 
 @reduction
@@ -65,3 +97,9 @@ def _dots(a, b, c, d, values):
         r2 += c[l] * values[l]
         r3 += d[l] * values[l]
     return r0, r1, r2, r3
+
+
+@kernel
+def _add(a, b, c, d, x, y, z, w, out):
+    for l in range(out.size):
+        out[l] = (((out[l] + x * a[l]) + y * b[l]) + z * c[l]) + w * d[l]

@@ -21,11 +21,10 @@ from particles import passes, replay
 from particles.aligned import zeros
 from particles.block import FIRST
 from particles.closure import Closure
-from particles.contraction import contract, padded
-from particles.guided import fold, guide
+from particles.contraction import both_ways, contract, expand
+from particles.guided import expanded, fold, guide
 from particles.jit import concurrent, inlined, kernel, parallel
 from particles.kinds import tables
-from particles.linear import map_rows
 from particles.tableaux import Tableau
 from particles.tiles import BLOCK, fill, read
 from particles.trigonometric import Trigonometric
@@ -127,7 +126,7 @@ def descend(
     kept_y, kept_c = (np.empty((replicas, kept.max() + 1, *shape)) for shape in ((closure.dimension, keep), (keep,)))
     left = np.zeros(replicas)
     known = tables(closure)
-    maps = (padded(closure.features), padded(closure.features.T), closure.target)
+    ways, target = both_ways(closure.features), closure.target
     a, slopes = tableau.arrays
     chunk, parts = chunks_of(share.n if share else n, L)
     spread = share is not None or n >= LARGE or (replicas < numba.get_num_threads() and parts >= 2)
@@ -143,15 +142,15 @@ def descend(
         span = max(1, STORED // (L * tableau.stages * share.chunks))
         for first in range(0, max(steps, 1), span):
             here = slice(first * tableau.stages, min(first + span, steps) * tableau.stages)
-            given = map_rows(closure.features.T, field[here])
+            given = expanded(ways, np.ascontiguousarray(field[here]))
             through = (here.start, here.stop, chunk, recorded, kept)
-            guide(y, c, weights, maps[0], given, scheme, known, through, tile, spread, out, share)
+            guide(y, c, weights, ways, given, scheme, known, through, tile, spread, out, share)
         return Descent(coefficients, kept_y, kept_c, left)
     run = (last, chunk, recorded, kept, tile)
     if spread:
-        _one_by_one(y, c, weights, maps, scheme, known, run, lean, out, share)
+        _one_by_one(y, c, weights, ways, target, scheme, known, run, lean, out, share)
     else:
-        over_threads(partial(_ensemble, y, c, weights, maps, scheme, known, run, together, out), replicas)
+        over_threads(partial(_ensemble, y, c, weights, ways, target, scheme, known, run, together, out), replicas)
     return Descent(coefficients, kept_y, kept_c, left)
 
 
@@ -164,11 +163,10 @@ def rows_of(wanted: NDArray[np.integer] | int, count: int) -> NDArray[np.integer
 
 
 @concurrent
-def _ensemble(y, c, w, maps, scheme, tables, run, together, out, begin, end):
+def _ensemble(y, c, w, ways, b, scheme, tables, run, together, out, begin, end):
     """The whole run of the replicas begin, ..., end - 1 on one core, some of them together."""
     last, chunk, record, kept, tile = run
-    T, transposed, b = maps
-    (M, L), n, stages = (b.size, T.shape[1]), c.shape[1], scheme[2].size
+    M, L, n, stages = b.size, ways[0].shape[1], c.shape[1], scheme[2].size
     for low in range(begin, end, together):
         count = min(together, end - low)
         blocks = (n + BLOCK - 1) // BLOCK
@@ -180,7 +178,7 @@ def _ensemble(y, c, w, maps, scheme, tables, run, together, out, begin, end):
             fill(tiles[k], y[low + k], c[low + k], w)
         for stage in range(-1, last):
             if stage >= 0:
-                contract(transposed, r, u)
+                expand(ways, r, u)
             for k in range(count):
                 for part in range(partial.shape[0]):
                     left = _stage(tiles[k], part, chunk, n, u[k], stage, scheme, tables, scratch, partial[part])
@@ -189,22 +187,22 @@ def _ensemble(y, c, w, maps, scheme, tables, run, together, out, begin, end):
                 if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
                     to = kept[(stage + 1) // stages]
                     read(tiles[k], out[1][low + k, to], out[2][low + k, to])
-            contract(T, moments, r)
+            contract(ways, moments, r)
             for k in range(count):
                 _residuals(r[k], b, out[0][low + k], record[stage + 1])
         for k in range(count):
             read(tiles[k], y[low + k], c[low + k])
 
 
-def _one_by_one(y, c, w, maps, scheme, tables, run, lean, out, share):
+def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
     """One large replica after the other, its chunks over threads and ranks: the same sums in the same order."""
     last, chunk, record, kept, tile = run
-    (lengths, a, b, moving), (replicas, n), L = scheme, c.shape, maps[0].shape[1]
-    stages = b.size
+    (lengths, a, slopes, moving), (replicas, n), L = scheme, c.shape, ways[0].shape[1]
+    stages = slopes.size
     tiles = zeros(0 if lean else -(-n // BLOCK), tile)
     own = slice(share.parts.start, share.parts.stop)
     partial, left = np.empty((share.chunks, L)), np.zeros(len(share.parts))
-    moments, u, r = np.empty((1, L)), np.empty((stages, L)), np.empty((1, maps[2].size))
+    moments, u, r = np.empty((1, L)), np.empty((stages, L)), np.empty((1, b.size))
     for k in range(replicas):
         if not lean:
             fill(tiles, y[k], c[k], w)
@@ -212,7 +210,7 @@ def _one_by_one(y, c, w, maps, scheme, tables, run, lean, out, share):
             i = stage % stages if stage >= 0 else -1
             if lean:
                 dt = lengths[max(stage, 0) // stages]
-                replay.sweep(y[k, 0], c[k], chunk, w[0], u, i, dt, a, b, moving, tables, partial[own])
+                replay.sweep(y[k, 0], c[k], chunk, w[0], u, i, dt, a, slopes, moving, tables, partial[own])
             else:
                 _pass(tiles, chunk, n, u[i], stage, scheme, tables, partial[own], left)
             if (stage + 1) % stages == 0 and (to := kept[(stage + 1) // stages]) >= 0:
@@ -222,7 +220,7 @@ def _one_by_one(y, c, w, maps, scheme, tables, run, lean, out, share):
                     read(tiles, out[1][k, to], out[2][k, to])
             share.collect(partial)
             i = (stage + 1) % stages
-            _close(partial, maps, moments, r, u[i : i + 1], out[0][k], record[stage + 1])
+            _close(partial, ways, b, moments, r, u[i : i + 1], out[0][k], record[stage + 1])
         out[3][k] = max(out[3][k], left.max(initial=0.0))
         left[:] = 0.0
         if not lean:
@@ -258,13 +256,12 @@ def _stage(tiles, part, chunk, n, u, stage, scheme, tables, scratch, partial):
 
 
 @kernel
-def _close(partial, maps, moments, r, u, coefficients, row):
+def _close(partial, ways, b, moments, r, u, coefficients, row):
     """What moves the particles next, from the chunks' moments."""
-    T, transposed, b = maps
     fold(partial, moments[0])
-    contract(T, moments, r)
+    contract(ways, moments, r)
     _residuals(r[0], b, coefficients, row)
-    contract(transposed, r, u)
+    expand(ways, r, u)
 
 
 @inlined

@@ -9,13 +9,13 @@ from functools import partial
 import numpy as np
 
 from particles import passes
-from particles.contraction import contract
+from particles.contraction import contract, expand
 from particles.jit import concurrent, inlined, kernel
 from particles.tiles import BLOCK, fill, read
 from particles.workers import over_threads
 
 
-def guide(y, c, w, features, given, scheme, tables, run, tile, spread, out, share):
+def guide(y, c, w, ways, given, scheme, tables, run, tile, spread, out, share):
     """Move R replicas through some stages, first ... last - 1, of the potentials u given there, (last - first, L).
 
     run : first, last, blocks in a chunk, and the rows in which stages and steps go on record.  tile : numbers in one.
@@ -29,7 +29,7 @@ def guide(y, c, w, features, given, scheme, tables, run, tile, spread, out, shar
     parts = -(-blocks // chunk)
     span = (first, last, chunk, record, kept, base)
     if not spread:
-        work = partial(_replicas, y, c, w, features, given, scheme, tables, span, (parts, count), tile, out)
+        work = partial(_replicas, y, c, w, ways, given, scheme, tables, span, (parts, count), tile, out)
         over_threads(work, len(c))
         return
     moments, all_parts = np.empty((count, L)), np.empty((share.chunks, L))
@@ -43,7 +43,7 @@ def guide(y, c, w, features, given, scheme, tables, run, tile, spread, out, shar
             all_parts[share.parts.start : share.parts.stop] = sums[:, row]
             share.collect(all_parts)
             fold(all_parts, moments[row])
-        _record(features, moments, out[0][k, base : base + count])
+        _record(ways, moments, out[0][k, base : base + count])
 
 
 @kernel
@@ -57,12 +57,24 @@ def fold(partial, moments):
 
 
 @kernel
-def _record(features, moments, coefficients):
-    contract(features, moments, coefficients)
+def _record(ways, moments, coefficients):
+    contract(ways, moments, coefficients)
+
+
+def expanded(ways, field):
+    """The potentials T' r (rows, L) of a field's rows r (rows, M), as a run closed by its own moments has them."""
+    given = np.empty((len(field), ways[0].shape[1]))
+    _expand(ways, field, given)
+    return given
+
+
+@kernel
+def _expand(ways, field, given):
+    expand(ways, field, given)
 
 
 @concurrent
-def _replicas(y, c, w, features, given, scheme, tables, span, shape, size, out, begin, end):
+def _replicas(y, c, w, ways, given, scheme, tables, span, shape, size, out, begin, end):
     """The replicas begin, ..., end - 1, one after the other."""
     (parts, count), base, L = shape, span[5], given.shape[1]
     tile, scratch = np.zeros((1, size)), np.empty(passes.SCRATCH)
@@ -78,7 +90,7 @@ def _replicas(y, c, w, features, given, scheme, tables, span, shape, size, out, 
             for part in range(parts):
                 all_parts[part] = sums[part, row]
             fold(all_parts, moments[row])
-        contract(features, moments, out[0][k, base : base + count])
+        contract(ways, moments, out[0][k, base : base + count])
 
 
 @concurrent

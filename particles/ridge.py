@@ -12,8 +12,8 @@ from numba import prange
 from numpy.typing import NDArray
 
 from particles.jit import kernel, parallel, reduction
-from particles.stencil import update_c, update_y
-from particles.tiles import AXIS, BLOCK, SLOPE_C, STAGE_C, STAGE_Y, WEIGHT, C, Y
+from particles.moves import move_c, move_y
+from particles.tiles import AXIS, BLOCK, STAGE_C, STAGE_Y, WEIGHT
 
 Array = NDArray[np.floating]
 
@@ -88,13 +88,9 @@ def advance(tile, scratch, size, u, stage, weight, ahead, moving, table, series,
     work = scratch[:WORK].reshape(-1, BLOCK)
     if stage >= 0:
         potential(tile, work, size, u, table, series)
-        N = int(table[0, 3])
-        if moving == 0.0:
-            work[DU : DU + N] = 0.0
-        for axis in range(N):
-            y = tile[Y + axis * AXIS :]
-            update_y(y[:size], y[BLOCK:], y[2 * BLOCK :], tile[STAGE_C:], work[DU + axis], weight, ahead)
-        update_c(tile[C:][:size], tile[SLOPE_C:], tile[STAGE_C:], work[U], weight, ahead)
+        for axis in range(int(table[0, 3])):
+            move_y(tile, 0, axis, size, scratch, (DU + axis) * BLOCK, moving, weight, ahead)
+        move_c(tile, 0, size, scratch, U * BLOCK, weight, ahead)
     if not wanted:
         return
     charge = work[CHARGE]

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from particles.closure import Closure
+from particles.curvature import gather_curvature
 from particles.descent import STORED, rows_of
 from particles.jit import concurrent, kernel
 from particles.kinds import by_basis, chosen, tables
 from particles.linear import map_rows
-from particles.stencil import FOUND, GROUP, WORK, gather_curvature, place
+from particles.stencil import FOUND, GROUP, WORK, place
 from particles.tableaux import Tableau
 from particles.workers import over_threads
 
@@ -68,7 +69,7 @@ def _flow(z, N, given, scheme, first, tables, states, begin, end):
     stages, (K, Q) = b.size, z.shape
     for group in range(begin, end):
         low, count = group * GROUP, min(GROUP, Q - group * GROUP)
-        work = np.empty(WORK).reshape(-1, GROUP)
+        work = np.empty(WORK)
         start, at, slope, total = np.zeros((K, GROUP)), np.zeros((K, GROUP)), np.zeros((K, GROUP)), np.zeros((K, GROUP))
         for k in range(K):
             for q in range(count):
@@ -106,7 +107,7 @@ def _derivatives(tables, *arguments):
 
 @kernel
 def _on_mesh(tables, z, count, u, work):
-    place(z.reshape(-1), GROUP, count, tables[0], tables[1], work, 2)
+    place(z.reshape(-1), 0, GROUP, count, tables[0], tables[1], work, 2)
     gather_curvature(work, count, u, tables[0])
 
 
@@ -125,7 +126,8 @@ def _on_circle(tables, z, count, u, work):
             d2 -= k * k * even
             t, t1 = 2.0 * x * t - t1, t
             sk, sk1 = 2.0 * x * sk - sk1, sk
-        work[FOUND, q], work[FOUND + 3, q], work[FOUND + 9, q] = U, d1, d2
+        for k, value in ((0, U), (3, d1), (9, d2)):
+            work[FOUND + k * GROUP + q] = value
 
 
 by_basis(_derivatives, circle=_on_circle, mesh=_on_mesh)
@@ -135,13 +137,14 @@ by_basis(_derivatives, circle=_on_circle, mesh=_on_mesh)
 def _velocity(z, N, count, moving, work, slope):
     """(dy, dc, dJ)/dt at z = (y, c, J); 0 for y and its row of J where `moving` is."""
     d = N + 1
-    c, U = z[N], work[FOUND]
+    c, found = z[N], work[FOUND : FOUND + 10 * GROUP].reshape(10, GROUP)
+    U = found[0]
     for q in range(count):
         slope[N, q] = -U[q]
         for k in range(d):
             slope[d + N * d + k, q] = 0.0
     for a in range(N):
-        g = work[FOUND + 4 - N + a]
+        g = found[4 - N + a]
         for q in range(count):
             slope[a, q] = -moving * c[q] * g[q]
         for k in range(d):
@@ -151,7 +154,7 @@ def _velocity(z, N, count, moving, work, slope):
                 total[q] = -moving * g[q] * of_c[q]
                 by_c[q] -= g[q] * of_a[q]
             for b in range(N):
-                H, of_b = work[FOUND + 4 + _pair(3 - N + a, 3 - N + b)], z[d + b * d + k]
+                H, of_b = found[4 + _pair(3 - N + a, 3 - N + b)], z[d + b * d + k]
                 for q in range(count):
                     total[q] -= moving * c[q] * H[q] * of_b[q]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from particles import Closure, tangent_flow
 from particles.jit import concurrent, kernel
 from particles.kinds import by_basis, chosen, tables
-from particles.stencil import GROUP, WORK, gather_features, place
+from particles.stencil import FOUND, GROUP, WORK, gather, place
 from particles.workers import over_threads
 from solvers.characteristics import MeanField
 
@@ -37,7 +37,7 @@ def sources(
     moving = 1.0 if closure.moving else 0.0
     J = np.ascontiguousarray(np.moveaxis(J, 1, -1))
     later = np.concatenate([J[1:], J[-1:]]) if field.tableau.order == 1 else J
-    features_of = np.ascontiguousarray(closure.features.T)
+    features_of = np.ascontiguousarray(closure.features)
     work = partial(_sources, yt, ct, J, later, features_of, tables(closure), moving, h, A, B)
     over_threads(work, T * -(-Q // GROUP))
     return h, A, B
@@ -49,7 +49,7 @@ def _sources(y, c, J, later, features, tables, moving, h, A, B, begin, end):
     N, Q = y.shape[1:]
     d, M, some = N + 1, h.shape[1], A.shape[1]
     groups = (Q + GROUP - 1) // GROUP
-    work, at, by_c = np.empty(WORK).reshape(-1, GROUP), np.zeros((N, GROUP)), np.zeros(GROUP)
+    work, at, by_c = np.empty(WORK), np.zeros((N, GROUP)), np.zeros(GROUP)
     values, flow, back = np.zeros((4, M, GROUP)), np.zeros((d, d, GROUP)), np.zeros((d, d, GROUP))
     for task in range(begin, end):
         t, low = task // groups, (task % groups) * GROUP
@@ -92,21 +92,24 @@ def _add(x, y, out):
 
 
 def _features(tables, *arguments):
-    """psi of a group at y (N, GROUP) into values[0] (M, GROUP), and the gradient of `some` into the last N."""
+    """psi of a group at y (N, GROUP) into values[0] (M, GROUP), and the gradient, of `some` at least, into the last N.
+
+    features : (M, L).
+    """
     return chosen(tables, _on_circle, _on_mesh)(tables, *arguments)
 
 
 @kernel
 def _on_circle(tables, at, count, features, work, values, some):
-    L = features.shape[0]
+    M, L = features.shape
     modes = np.zeros((2 * L, GROUP))
     _modes(at[0], count, (L - 1) // 2, modes)
     values[0], values[3] = 0.0, 0.0
-    for m in range(features.shape[1]):
+    for m in range(M):
         for l in range(L):
-            _accumulate(features[l, m], modes[l], values[0, m])
+            _accumulate(features[m, l], modes[l], values[0, m])
             if m < some:
-                _accumulate(features[l, m], modes[L + l], values[3, m])
+                _accumulate(features[m, l], modes[L + l], values[3, m])
 
 
 @kernel
@@ -118,11 +121,12 @@ def _accumulate(a, x, out):
 
 @kernel
 def _on_mesh(tables, at, count, features, work, values, some):
-    found = np.empty((4, features.shape[1]))
-    place(at.reshape(-1), GROUP, count, tables[0], tables[1], work, 1)
-    for i in range(count):
-        gather_features(work, i, features, tables[0], found, some)
-        values[:, :, i] = found
+    place(at.reshape(-1), 0, GROUP, count, tables[0], tables[1], work, 1)
+    for m in range(features.shape[0]):
+        gather(work, count, features[m], tables[0])
+        for k in range(4):
+            for q in range(count):
+                values[k, m, q] = work[FOUND + k * GROUP + q]
 
 
 by_basis(_features, circle=_on_circle, mesh=_on_mesh)

@@ -140,13 +140,13 @@ def test_deposit_is_the_transpose_of_gather(N: int) -> None:
     rng = np.random.default_rng(5)
     basis = Splines((-1.0,) * N, (0.31,) * N, (5,) * N)
     u, q, y = rng.standard_normal(basis.size), rng.standard_normal(GROUP), rng.uniform(-1.2, 0.8, (N, GROUP))
-    work = np.empty(WORK).reshape(-1, GROUP)
+    work = np.empty(WORK)
     moments = np.zeros(basis.size)
-    place(y.ravel(), GROUP, GROUP, basis.mesh, pieces(), work, 1)
-    work[CHARGE] = q
+    place(y.ravel(), 0, GROUP, GROUP, basis.mesh, pieces(), work, 1)
+    work[CHARGE : CHARGE + GROUP] = q
     gather(work, GROUP, u, basis.mesh)
     deposit(work, GROUP, moments, basis.mesh)
-    found = work[FOUND : FOUND + 4].copy()
+    found = work[FOUND : FOUND + 4 * GROUP].reshape(4, GROUP)
     assert moments @ u == pytest.approx(q @ found[0], abs=1e-13 * (np.abs(q) @ np.abs(found[0])))
     single = Closure(basis, u[None], np.zeros(1))
     assert_allclose(found[0], single.evaluate(y)[:, 0], rtol=0, atol=1e-12)
