@@ -1,7 +1,8 @@
 """Between the L moments of a basis and the M features: T m and T' r, each a sum in a fixed order.
 
 Four rows of the matrix at once share what is loaded of m or u, and slabs of columns stay in cache while several
-replicas pass. Both ways go through the same matrix, unless it is so small that its transpose costs nothing.
+replicas pass. Slabs that no particle meets are left out. Both ways go through the same matrix, unless it is so small
+that its transpose costs nothing.
 """
 
 import numpy as np
@@ -41,13 +42,13 @@ def contract(ways, values, result):
 
 
 @inlined
-def expand(ways, values, result):
-    """result[k] = matrix' values[k] for values (K, M) and result (K, L)."""
+def expand(ways, values, result, first, end):
+    """result[k] = matrix' values[k] for values (K, M) and result (K, L), at least in columns first ... end - 1."""
     matrix, transposed = ways
     if matrix.size <= SMALL:
         _small(transposed, values, result)
     else:
-        _up(matrix, values, result)
+        _up(matrix, values, result, first, end)
 
 
 @reduction
@@ -64,22 +65,35 @@ def _small(matrix, values, result):
 def _down(matrix, values, result):
     M = result.shape[1]
     result[:] = 0.0
+    there = np.empty(values.shape[0], np.bool_)
     for low in range(0, matrix.shape[1], SLAB):
         slab = slice(low, min(low + SLAB, matrix.shape[1]))
+        for k in range(values.shape[0]):
+            there[k] = not _zero(values[k, slab])
         for first in range(0, M, 4):
             a, b, c, d = matrix[first, slab], matrix[first + 1, slab], matrix[first + 2, slab], matrix[first + 3, slab]
             for k in range(values.shape[0]):
+                if not there[k]:
+                    continue
                 sums = _dots(a, b, c, d, values[k, slab])
                 for m in range(min(4, M - first)):
                     result[k, first + m] += sums[m]
 
 
+@reduction
+def _zero(values):
+    total = 0.0
+    for l in range(values.size):
+        total += abs(values[l])
+    return total == 0.0
+
+
 @kernel
-def _up(matrix, values, result):
+def _up(matrix, values, result, first_column, end):
     M = values.shape[1]
-    result[:] = 0.0
-    for low in range(0, matrix.shape[1], SLAB):
+    for low in range(first_column // SLAB * SLAB, end, SLAB):
         slab = slice(low, min(low + SLAB, matrix.shape[1]))
+        result[:, slab] = 0.0
         for first in range(0, M, 4):
             a, b, c, d = matrix[first, slab], matrix[first + 1, slab], matrix[first + 2, slab], matrix[first + 3, slab]
             for k in range(values.shape[0]):

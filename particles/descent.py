@@ -176,13 +176,18 @@ def _ensemble(y, c, w, ways, b, scheme, tables, run, together, out, begin, end):
         scratch = np.empty(SCRATCH)
         for k in range(count):
             fill(tiles[k], y[low + k], c[low + k], w)
+        first, until = 0, L
         for stage in range(-1, last):
             if stage >= 0:
-                expand(ways, r, u)
+                expand(ways, r, u, first, until)
+            first, until = L, 0
             for k in range(count):
                 for part in range(partial.shape[0]):
-                    left = _stage(tiles[k], part, chunk, n, u[k], stage, scheme, tables, scratch, partial[part])
+                    left, met, met_until = _stage(
+                        tiles[k], part, chunk, n, u[k], stage, scheme, tables, scratch, partial[part]
+                    )
                     out[3][low + k] = max(out[3][low + k], left)
+                    first, until = min(first, met), max(until, met_until)
                 fold(partial, moments[k])
                 if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
                     to = kept[(stage + 1) // stages]
@@ -201,7 +206,7 @@ def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
     stages = slopes.size
     tiles = zeros(0 if lean else -(-n // BLOCK), tile)
     own = slice(share.parts.start, share.parts.stop)
-    partial, left = np.empty((share.chunks, L)), np.zeros(len(share.parts))
+    partial, left, met = np.empty((share.chunks, L)), np.zeros(len(share.parts)), np.zeros((2, len(share.parts)), int)
     moments, u, r = np.empty((1, L)), np.empty((stages, L)), np.empty((1, b.size))
     for k in range(replicas):
         if not lean:
@@ -211,8 +216,9 @@ def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
             if lean:
                 dt = lengths[max(stage, 0) // stages]
                 replay.sweep(y[k, 0], c[k], chunk, w[0], u, i, dt, a, slopes, moving, tables, partial[own])
+                met[1] = L
             else:
-                _pass(tiles, chunk, n, u[i], stage, scheme, tables, partial[own], left)
+                _pass(tiles, chunk, n, u[i], stage, scheme, tables, partial[own], left, met)
             if (stage + 1) % stages == 0 and (to := kept[(stage + 1) // stages]) >= 0:
                 if lean:
                     out[1][k, to], out[2][k, to] = y[k, :, : out[1].shape[-1]], c[k, : out[2].shape[-1]]
@@ -220,7 +226,8 @@ def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
                     read(tiles, out[1][k, to], out[2][k, to])
             share.collect(partial)
             i = (stage + 1) % stages
-            _close(partial, ways, b, moments, r, u[i : i + 1], out[0][k], record[stage + 1])
+            seen = met[0].min(initial=L), met[1].max(initial=0)
+            _close(partial, ways, b, moments, r, u[i : i + 1], seen, out[0][k], record[stage + 1])
         out[3][k] = max(out[3][k], left.max(initial=0.0))
         left[:] = 0.0
         if not lean:
@@ -228,11 +235,13 @@ def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
 
 
 @parallel
-def _pass(tiles, chunk, n, u, stage, scheme, tables, partial, left):
-    """One stage of all chunks."""
+def _pass(tiles, chunk, n, u, stage, scheme, tables, partial, left, met):
+    """One stage of all chunks. What of it they meet goes to met (2, chunks): functions from one up to another."""
     for part in prange(partial.shape[0]):
         scratch, own = np.empty(SCRATCH), u.copy()
-        out = _stage(tiles, np.int64(part), chunk, n, own, stage, scheme, tables, scratch, partial[part])
+        out, met[0, part], met[1, part] = _stage(
+            tiles, np.int64(part), chunk, n, own, stage, scheme, tables, scratch, partial[part]
+        )
         left[part] = max(left[part], out)
 
 
@@ -240,28 +249,30 @@ def _pass(tiles, chunk, n, u, stage, scheme, tables, partial, left):
 def _stage(tiles, part, chunk, n, u, stage, scheme, tables, scratch, partial):
     """One pass over the particles of a chunk: velocity, update, and the moments of the next stage.
 
-    Stage -1 prepares the moments of the first. Returns the largest distance from the box.
+    Stage -1 prepares the moments of the first. Returns the largest distance from the box, and the functions of the
+    basis that the particles meet now, from one up to another.
     """
     lengths, a, b, moving = scheme
     i = stage % b.size if stage >= 0 else -1
     dt = lengths[stage // b.size] if stage >= 0 else 0.0
     for l in range(partial.size):
         partial[l] = 0.0
-    left = 0.0
+    left, first, end = 0.0, partial.size, 0
     for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
         size = min(BLOCK, n - at * BLOCK)
         out = passes.advance(tables, tiles[at], scratch, size, u, i, dt * b[i], dt * a[i], moving, True, partial)
-        left = max(left, out)
-    return left
+        met, until = passes.columns(tables, tiles[at], size, partial.size)
+        left, first, end = max(left, out), min(first, met), max(end, until)
+    return left, first, end
 
 
 @kernel
-def _close(partial, ways, b, moments, r, u, coefficients, row):
-    """What moves the particles next, from the chunks' moments."""
+def _close(partial, ways, b, moments, r, u, seen, coefficients, row):
+    """What moves the particles next, from the chunks' moments: u at least where `seen` says that they are."""
     fold(partial, moments[0])
     contract(ways, moments, r)
     _residuals(r[0], b, coefficients, row)
-    expand(ways, r, u)
+    expand(ways, r, u, seen[0], seen[1])
 
 
 @inlined

@@ -39,5 +39,6 @@ def _decorator(**flags: Any) -> Callable[[F], F]:
 kernel = _decorator(fastmath={"contract"})
 reduction = _decorator(fastmath={"contract", "reassoc", "nsz"})
 inlined = _decorator(fastmath={"contract"}, forceinline=True)
+finite = _decorator(fastmath={"contract", "reassoc", "nsz", "nnan", "ninf"})  # of numbers only: least and largest
 parallel = _decorator(fastmath={"contract"}, parallel=True)
 concurrent = _decorator(fastmath={"contract"}, nogil=True)  # run by `over_threads` or `beside`

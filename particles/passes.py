@@ -41,3 +41,21 @@ def _at_nodes(tables, tile, scratch, size, u, stage, weight, ahead, moving, want
 
 
 by_basis(advance, circle=_on_circle, mesh=_on_mesh, nodes=_at_nodes)
+
+
+def columns(tables, *arguments):
+    """The functions of the basis that the particles of a tile meet, from one number up to another."""
+    return chosen(tables, _all, _met, _all)(tables, *arguments)
+
+
+@inlined
+def _all(tables, tile, size, L):
+    return 0, L
+
+
+@inlined
+def _met(tables, tile, size, L):
+    return stencil.columns(tile, size, tables[0])
+
+
+by_basis(columns, circle=_all, mesh=_met, nodes=_all)

@@ -14,7 +14,7 @@ would cost a group as much as some of its particles.
 
 import numpy as np
 
-from particles.jit import inlined, kernel, reduction
+from particles.jit import finite, inlined, kernel, reduction
 from particles.moves import move_c, move_y
 from particles.tiles import AXIS, STAGE_C, STAGE_Y, WEIGHT
 
@@ -58,6 +58,36 @@ def advance(tile, scratch, size, u, stage, weight, ahead, moving, mesh, pieces, 
 def dimension(mesh):
     """N of a mesh of three axes."""
     return 3 - int(mesh[0, 1] == 0.0) - int(mesh[1, 1] == 0.0)
+
+
+@kernel
+def columns(tile, size, mesh):
+    """The splines that the particles of a tile meet lie from one number up to another; all where it is not known."""
+    y, axis = tile[STAGE_Y : STAGE_Y + size], 3 - dimension(mesh)
+    low, scale, cells, stride = mesh[axis, 0], mesh[axis, 1], mesh[axis, 2], int(mesh[axis, 3])
+    if axis == 2 or _zeros(y) != 0.0:  # on a line there are few
+        return 0, (int(cells) + 7) * stride
+    least, largest = _extremes(y)
+    first = min(max(np.floor((least - low) * scale), 0.0), cells - 1.0)
+    last = min(max(np.floor((largest - low) * scale), 0.0), cells - 1.0)
+    return int(first) * stride, (int(last) + 8) * stride
+
+
+@reduction
+def _zeros(y):
+    """0 if all are numbers and finite."""
+    total = 0.0
+    for i in range(y.size):
+        total += 0.0 * y[i]
+    return total
+
+
+@finite
+def _extremes(y):
+    least = largest = y[0]
+    for i in range(y.size):
+        least, largest = min(least, y[i]), max(largest, y[i])
+    return least, largest
 
 
 @kernel

@@ -12,7 +12,8 @@ from scipy.interpolate import BSpline
 
 from particles import EULER, RK4, Closure, Descent, Splines, descend, descent, tangent_flow
 from particles.splines import WIDTH, pieces
-from particles.stencil import CHARGE, FOUND, GROUP, WORK, deposit, gather, place
+from particles.stencil import CHARGE, FOUND, GROUP, INDEX, WORK, columns, deposit, gather, place
+from particles.tiles import AXIS, BLOCK, STAGE_Y
 
 EPS = np.finfo(float).eps
 BOX = 4.0
@@ -153,6 +154,28 @@ def test_deposit_is_the_transpose_of_gather(N: int) -> None:
     assert_allclose(found[4 - N :].T, single.gradients(y)[..., 0], rtol=0, atol=1e-11)
 
 
+@every_dimension
+def test_columns_hold_all_that_particles_meet(N: int) -> None:
+    """The splines of 8^N at every particle lie in the range, which is narrow where particles are few; all for NaN."""
+    rng = np.random.default_rng(6)
+    basis = Splines((-1.0,) * N, (0.05,) * N, (40,) * N)
+    for trial in range(200):
+        size, work = int(rng.integers(1, GROUP + 1)), np.empty(WORK)
+        y = rng.uniform(-1.5, 1.5, N)[:, None] + 0.01 * 10.0 ** rng.uniform(-1, 2) * rng.uniform(-1, 1, (N, GROUP))
+        tile = np.zeros((4 + 3 * N) * BLOCK)
+        for axis in range(N):
+            tile[STAGE_Y + axis * AXIS :][:size] = y[axis, :size]
+        place(tile, STAGE_Y, AXIS, size, basis.mesh, pieces(), work, 0)
+        first, end = columns(tile, size, basis.mesh)
+        strides = basis.mesh[3 - N :, 3]
+        assert first <= work[INDEX : INDEX + size].min()
+        assert work[INDEX : INDEX + size].max() + 7 * strides.sum() < end <= basis.size
+        if N > 1:
+            assert end - first <= work[INDEX : INDEX + size].max() - work[INDEX : INDEX + size].min() + 9 * strides[0]
+        tile[STAGE_Y + trial % size] = np.nan
+        assert columns(tile, size, basis.mesh) == (0, basis.size)
+
+
 # -- against the formula ----------------------------------------------------------------------------------------------
 
 
@@ -186,6 +209,25 @@ def test_descent_is_equation_9_pair_by_pair(N: int, n: int) -> None:
     # the velocity errs by the fit's tolerance times |c| and the norm of the residual, both of order one, in unit time
     assert_allclose(np.concatenate([y[0], c]), expected, rtol=0, atol=10 * TOLERANCE[N])
     assert_array_equal(left, 0)
+
+
+@pytest.mark.parametrize(("replicas", "n"), [(1, 300), (40, 60), (1, 9000)])
+def test_what_lies_beside_the_particles_changes_no_bit(replicas: int, n: int) -> None:
+    """An ensemble in the middle of a wide box, and its own residuals as a given field, for which all of u is known."""
+    rng = np.random.default_rng(8)
+    basis = Splines((-4.0, -4.0), (0.1, 0.2), (80, 40))
+    closure = Closure(basis, 0.1 * rng.standard_normal((37, basis.size)), rng.standard_normal(37))
+    y, c = 0.3 * rng.standard_normal((replicas, 2, n)), rng.standard_normal((replicas, n))
+    weights = np.full(n, 1 / n)
+    own_y, own_c = y.copy(), c.copy()
+    left = descend(closure, own_y, own_c, weights, 0.01, 4, RK4)
+    assert np.all(left.left == 0)
+    for k in range(replicas):
+        field = left.coefficients[k, :-1] - closure.target
+        again = descend(closure, y[k : k + 1], c[k : k + 1], weights, 0.01, 4, RK4, field=field)
+        assert_array_equal(again.coefficients[0], left.coefficients[k])
+        assert_array_equal(y[k], own_y[k])
+        assert_array_equal(c[k], own_c[k])
 
 
 @every_dimension
