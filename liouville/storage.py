@@ -208,7 +208,7 @@ class Writer:
                     create_group(file, group, packed=True)
                 set_attributes(file, dict(attributes or {}) | {"status": "completed", "stop_reason": ""})
             with h5py.File(new, "r", locking=False) as file:
-                if problems := differences(self._file, file) + verify(file):
+                if problems := verify(self._file) + differences(self._file, file):  # hence the new one's frames, too
                     raise FileProblem(f"{self.path}: not completed, {problems[0]}")
         self._file.close()
 
