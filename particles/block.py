@@ -2,10 +2,9 @@
 
 A tile has two rows more than `tiles` says, cos and sin of y at the start of the step, and two numbers behind them,
 bounds of |c| at the start and at the stage. From the start a stage is a small turn away, whose cos and sin are shorter
-series than those of any angle.
+series than those of any angle. U is a polynomial in cos y and sin y where there are no more than FIRST modes.
 
-A scratch is ten rows beside the tile's, a row of BLOCK numbers each: 2 cos y, y of the stage, and what recurrences over
-many modes have reached, eight for U and four for the moments.
+A scratch has rows of BLOCK numbers beside the tile's: y of the stage, then what `recurrence` needs for many modes.
 
 No sum adds two fresh products, which a fused multiply-add could round in two ways: the code has the same bits wherever
 it is inlined.
@@ -13,18 +12,14 @@ it is inlined.
 
 import numpy as np
 
-from particles.jit import inlined, kernel, reduction
+from particles import recurrence
+from particles.jit import inlined, reduction
+from particles.recurrence import DU, FIRST, U
 from particles.tiles import BLOCK, COS, SIN, SLOPE_C, SLOPE_Y, STAGE_C, WEIGHT, C, Y
 
 START_COS, START_SIN, REACH, STAGE_REACH = 8 * BLOCK, 9 * BLOCK, 10 * BLOCK, 10 * BLOCK + 1
 TILE = 10 * BLOCK + 8
-FIRST = 3  # modes that are a polynomial in cos y
-NEXT = 4  # modes of a recurrence that are gone through together, where there are more
-TWICE, AT = 0, BLOCK
-P, P1, DP, DP1, Q, Q1, DQ, DQ1 = (row * BLOCK for row in range(2, 10))
-U, DU = P, Q
-CK, CK1, SK, SK1 = (row * BLOCK for row in range(2, 6))
-SCRATCH = 10 * BLOCK
+AT, SCRATCH = 0, recurrence.SCRATCH
 
 _MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to the nearest integer
 _TURN_HIGH, _TURN_LOW = 6.2831853069365025, 2.430840202602477e-10  # 2 pi in two parts, the first of 33 bits
@@ -115,8 +110,7 @@ def descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_serie
     share = weight / length
     p, d = _cubics(-length, moving, a[0], *_three(a, modes), *_three(b, modes))
     if modes > FIRST:
-        _sum_modes(tile, scratch, size, a, b, modes)
-        _close(tile, scratch, size, a[0], -length, moving)
+        recurrence.potential(tile, scratch, size, a, b, -length, moving)
         if ahead == 0.0:
             for i in range(size):
                 _finish(tile, i, scratch[U + i], scratch[DU + i])
@@ -151,26 +145,13 @@ def add_moments(tile, scratch, size, moments):
             moments[k] += a
             moments[modes + k] += b
     if modes > FIRST:
-        _start_moments(tile, scratch, size)
-        for first in range(FIRST + 1, modes + 1, NEXT):
-            a1, a2, a3, a4, b1, b2, b3, b4 = _next_moments(scratch, size)
-            for k, a, b in ((first, a1, b1), (first + 1, a2, b2), (first + 2, a3, b3), (first + 3, a4, b4)):
-                if k <= modes:
-                    moments[k] += a
-                    moments[modes + k] += b
+        recurrence.add_moments(tile, scratch, size, moments)
 
 
 @inlined
 def _three(a, modes):
     """Coefficients of the first three modes, 0 beyond the last."""
     return a[1], (a[2] if modes > 1 else 0.0), (a[3] if modes > 2 else 0.0)
-
-
-@inlined
-def _four(a, k, modes):
-    """Coefficients of four modes from k on, 0 beyond the last."""
-    second, third = (a[k + 1] if k < modes else 0.0), (a[k + 2] if k + 1 < modes else 0.0)
-    return a[k], second, third, (a[k + 3] if k + 2 < modes else 0.0)
 
 
 @inlined
@@ -241,87 +222,6 @@ def _eighth_powers(tile, size):
     return total
 
 
-# Many modes: U = P(cos y) + sin y Q(cos y) with P = sum a_k T_k and Q = sum b_k U_(k-1) by Clenshaw's recurrence, from
-# the last mode to the first, p_k = a_k + 2x p_(k+1) - p_(k+2), and its derivative in x = cos y, of which DP and DQ are
-# the half. Several modes at once stay in registers; between the groups the last two numbers of each kind lie in the
-# scratch. Products and sums are equally many: processors that do both in a cycle take half of it for each.
-
-
-@inlined
-def _sum_modes(tile, scratch, size, a, b, modes):
-    """The rows of the recurrence after the first mode."""
-    last = (modes - 1) // NEXT * NEXT + 1
-    _last_modes(tile, scratch, size, *_four(a, last, modes), *_four(b, last, modes))
-    for k in range(last - NEXT, 0, -NEXT):
-        _previous_modes(scratch, size, *_four(a, k, modes), *_four(b, k, modes))
-
-
-@kernel
-def _last_modes(tile, scratch, size, a1, a2, a3, a4, b1, b2, b3, b4):
-    for i in range(size):
-        x = scratch[TWICE + i] = 2.0 * tile[COS + i]
-        scratch[P + i], scratch[P1 + i], scratch[DP + i], scratch[DP1 + i] = _back(
-            x, 0.0, 0.0, 0.0, 0.0, a1, a2, a3, a4
-        )
-        scratch[Q + i], scratch[Q1 + i], scratch[DQ + i], scratch[DQ1 + i] = _back(
-            x, 0.0, 0.0, 0.0, 0.0, b1, b2, b3, b4
-        )
-
-
-@kernel
-def _previous_modes(scratch, size, a1, a2, a3, a4, b1, b2, b3, b4):
-    for i in range(size):
-        x = scratch[TWICE + i]
-        p, p1, dp, dp1 = scratch[P + i], scratch[P1 + i], scratch[DP + i], scratch[DP1 + i]
-        q, q1, dq, dq1 = scratch[Q + i], scratch[Q1 + i], scratch[DQ + i], scratch[DQ1 + i]
-        scratch[P + i], scratch[P1 + i], scratch[DP + i], scratch[DP1 + i] = _back(x, p, p1, dp, dp1, a1, a2, a3, a4)
-        scratch[Q + i], scratch[Q1 + i], scratch[DQ + i], scratch[DQ1 + i] = _back(x, q, q1, dq, dq1, b1, b2, b3, b4)
-
-
-@inlined
-def _back(x, p, p1, dp, dp1, a1, a2, a3, a4):
-    """Four modes of one series, the fourth first."""
-    dp1 = (x * dp + p) - dp1
-    p1 = (x * p + a4) - p1
-    dp = (x * dp1 + p1) - dp
-    p = (x * p1 + a3) - p
-    dp1 = (x * dp + p) - dp1
-    p1 = (x * p + a2) - p1
-    dp = (x * dp1 + p1) - dp
-    p = (x * p1 + a1) - p
-    return p, p1, dp, dp1
-
-
-@kernel
-def _close(tile, scratch, size, constant, factor, moving):
-    """factor U and factor moving U' from the rows of the recurrence, into two of them."""
-    for i in range(size):
-        x, s, p, q = tile[COS + i], tile[SIN + i], scratch[P + i], scratch[Q + i]
-        value = ((constant - scratch[P1 + i]) + x * p) + s * q
-        slope = 0.5 * p + (x * scratch[DP + i] - scratch[DP1 + i])  # half of P'
-        turned = (x * q + 0.0) - 2.0 * s * (slope + s * scratch[DQ + i])
-        scratch[U + i] = factor * value
-        scratch[DU + i] = (factor * moving) * turned
-
-
-# The moments of the modes beyond: cos (k+1)y = 2 cos y cos ky - cos (k-1)y, the same for sin, all times the charge.
-
-
-@kernel
-def _start_moments(tile, scratch, size):
-    """The rows that the next modes start from: 2 cos y, and cos and sin of 3y and 2y."""
-    for i in range(size):
-        c, s, charge = tile[COS + i], tile[SIN + i], tile[WEIGHT + i] * tile[STAGE_C + i]
-        twice = 2.0 * c
-        c1, s1 = charge * c, charge * s
-        c2, s2 = twice * c1 - charge, twice * s1
-        scratch[TWICE + i] = twice
-        scratch[CK1 + i] = c2
-        scratch[SK1 + i] = s2
-        scratch[CK + i] = twice * c2 - c1
-        scratch[SK + i] = twice * s2 - s1
-
-
 @reduction
 def _first_moments(tile, size):
     """Those of 1 and three modes, cos first, from sums of the powers of cos y."""
@@ -338,27 +238,3 @@ def _first_moments(tile, size):
         q1 += qq
         q2 += qq * cos
     return p0, p1, 2.0 * p2 - p0, 4.0 * p3 - 3.0 * p1, q0, 2.0 * q1, 4.0 * q2 - q0
-
-
-@reduction
-def _next_moments(scratch, size):
-    a1, a2, a3, a4, b1, b2, b3, b4 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(size):
-        twice, c0, s0 = scratch[TWICE + i], scratch[CK + i], scratch[SK + i]
-        c1, s1 = twice * c0 - scratch[CK1 + i], twice * s0 - scratch[SK1 + i]
-        c2, s2 = twice * c1 - c0, twice * s1 - s0
-        c3, s3 = twice * c2 - c1, twice * s2 - s1
-        c4, s4 = twice * c3 - c2, twice * s3 - s2
-        scratch[CK1 + i] = c3
-        scratch[SK1 + i] = s3
-        scratch[CK + i] = c4
-        scratch[SK + i] = s4
-        a1 += c1
-        b1 += s1
-        a2 += c2
-        b2 += s2
-        a3 += c3
-        b3 += s3
-        a4 += c4
-        b4 += s4
-    return a1, a2, a3, a4, b1, b2, b3, b4

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from particles import passes, replay
 from particles.aligned import zeros
-from particles.block import FIRST
 from particles.closure import Closure
 from particles.contraction import both_ways, contract, expand
 from particles.guided import expanded, fold, guide
 from particles.jit import concurrent, inlined, kernel, parallel
 from particles.kinds import tables
+from particles.recurrence import FIRST
 from particles.tableaux import Tableau
 from particles.tiles import BLOCK, fill, read
 from particles.trigonometric import Trigonometric
