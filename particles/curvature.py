@@ -5,23 +5,9 @@ The work, the splines and the order of the axes are those of `stencil`.
 
 import numpy as np
 
+from particles.eights import ZERO, add_row, index_of, row_of
 from particles.jit import inlined, kernel, reduction
-from particles.stencil import (
-    CURVE,
-    FOUND,
-    GROUP,
-    INDEX,
-    SLOPE,
-    VALUE,
-    ZERO,
-    A,
-    B,
-    J,
-    add_row,
-    dimension,
-    index_of,
-    row_of,
-)
+from particles.stencil import CURVE, FOUND, GROUP, INDEX, SLOPE, VALUE, A, B, J, dimension
 
 
 @kernel

@@ -173,21 +173,17 @@ def _ensemble(y, c, w, ways, b, scheme, tables, run, together, out, begin, end):
         tiles = np.zeros((count, blocks, tile))
         partial = np.empty(((blocks + chunk - 1) // chunk, L))
         moments, u, r = np.empty((count, L)), np.empty((count, L)), np.empty((count, M))
-        scratch = np.empty(SCRATCH)
+        scratch, met = np.empty(SCRATCH), np.empty(2, np.int64)
         for k in range(count):
             fill(tiles[k], y[low + k], c[low + k], w)
-        first, until = 0, L
         for stage in range(-1, last):
             if stage >= 0:
-                expand(ways, r, u, first, until)
-            first, until = L, 0
+                expand(ways, r, u, met[0], met[1])
+            met[0], met[1] = L, 0
             for k in range(count):
                 for part in range(partial.shape[0]):
-                    left, met, met_until = _stage(
-                        tiles[k], part, chunk, n, u[k], stage, scheme, tables, scratch, partial[part]
-                    )
+                    left = _stage(tiles[k], part, chunk, n, u[k], stage, scheme, tables, scratch, partial[part], met)
                     out[3][low + k] = max(out[3][low + k], left)
-                    first, until = min(first, met), max(until, met_until)
                 fold(partial, moments[k])
                 if (stage + 1) % stages == 0 and kept[(stage + 1) // stages] >= 0:
                     to = kept[(stage + 1) // stages]
@@ -206,7 +202,7 @@ def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
     stages = slopes.size
     tiles = zeros(0 if lean else -(-n // BLOCK), tile)
     own = slice(share.parts.start, share.parts.stop)
-    partial, left, met = np.empty((share.chunks, L)), np.zeros(len(share.parts)), np.zeros((2, len(share.parts)), int)
+    partial, left, met = np.empty((share.chunks, L)), np.zeros(len(share.parts)), np.empty((len(share.parts), 2), int)
     moments, u, r = np.empty((1, L)), np.empty((stages, L)), np.empty((1, b.size))
     for k in range(replicas):
         if not lean:
@@ -216,7 +212,7 @@ def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
             if lean:
                 dt = lengths[max(stage, 0) // stages]
                 replay.sweep(y[k, 0], c[k], chunk, w[0], u, i, dt, a, slopes, moving, tables, partial[own])
-                met[1] = L
+                met[:] = 0, L
             else:
                 _pass(tiles, chunk, n, u[i], stage, scheme, tables, partial[own], left, met)
             if (stage + 1) % stages == 0 and (to := kept[(stage + 1) // stages]) >= 0:
@@ -226,7 +222,7 @@ def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
                     read(tiles, out[1][k, to], out[2][k, to])
             share.collect(partial)
             i = (stage + 1) % stages
-            seen = met[0].min(initial=L), met[1].max(initial=0)
+            seen = met[:, 0].min(initial=L), met[:, 1].max(initial=0)
             _close(partial, ways, b, moments, r, u[i : i + 1], seen, out[0][k], record[stage + 1])
         out[3][k] = max(out[3][k], left.max(initial=0.0))
         left[:] = 0.0
@@ -236,34 +232,33 @@ def _one_by_one(y, c, w, ways, b, scheme, tables, run, lean, out, share):
 
 @parallel
 def _pass(tiles, chunk, n, u, stage, scheme, tables, partial, left, met):
-    """One stage of all chunks. What of it they meet goes to met (2, chunks): functions from one up to another."""
+    """One stage of all chunks. met : (chunks, 2), see `_stage`."""
     for part in prange(partial.shape[0]):
         scratch, own = np.empty(SCRATCH), u.copy()
-        out, met[0, part], met[1, part] = _stage(
-            tiles, np.int64(part), chunk, n, own, stage, scheme, tables, scratch, partial[part]
-        )
+        met[part, 0], met[part, 1] = partial.shape[1], 0
+        out = _stage(tiles, np.int64(part), chunk, n, own, stage, scheme, tables, scratch, partial[part], met[part])
         left[part] = max(left[part], out)
 
 
 @inlined
-def _stage(tiles, part, chunk, n, u, stage, scheme, tables, scratch, partial):
+def _stage(tiles, part, chunk, n, u, stage, scheme, tables, scratch, partial, met):
     """One pass over the particles of a chunk: velocity, update, and the moments of the next stage.
 
-    Stage -1 prepares the moments of the first. Returns the largest distance from the box, and the functions of the
-    basis that the particles meet now, from one up to another.
+    Stage -1 prepares the moments of the first. Returns the largest distance from the box.
+    met : from one function of the basis up to another, widened to those that the particles meet now.
     """
     lengths, a, b, moving = scheme
     i = stage % b.size if stage >= 0 else -1
     dt = lengths[stage // b.size] if stage >= 0 else 0.0
     for l in range(partial.size):
         partial[l] = 0.0
-    left, first, end = 0.0, partial.size, 0
+    left = 0.0
     for at in range(part * chunk, min((part + 1) * chunk, tiles.shape[0])):
         size = min(BLOCK, n - at * BLOCK)
         out = passes.advance(tables, tiles[at], scratch, size, u, i, dt * b[i], dt * a[i], moving, True, partial)
-        met, until = passes.columns(tables, tiles[at], size, partial.size)
-        left, first, end = max(left, out), min(first, met), max(end, until)
-    return left, first, end
+        first, end = passes.columns(tables, tiles[at], size, partial.size)
+        left, met[0], met[1] = max(left, out), min(met[0], first), max(met[1], end)
+    return left
 
 
 @kernel

@@ -5,14 +5,14 @@ from particles.tiles import AXIS, SLOPE_C, SLOPE_Y, STAGE_C, STAGE_Y, C, Y
 
 
 @inlined
-def move_y(tile, low, axis, count, work, at, moving, weight, ahead):
+def move_y(tile, low, axis, count, work, at, weight, ahead):
     """The stage's move along an axis, or the step's where `ahead` is 0, of the particles low, ..., low + count - 1.
 
-    work[at], ... : the derivative of U there.  moving : 0 where y is frozen.
+    work[at], ... : the derivative of U there.
     """
     y, slope, stage = low + axis * AXIS + Y, low + axis * AXIS + SLOPE_Y, low + axis * AXIS + STAGE_Y
     for i in range(count):
-        v = -moving * tile[STAGE_C + low + i] * work[at + i]
+        v = -tile[STAGE_C + low + i] * work[at + i]
         tile[slope + i] += weight * v
         if ahead == 0.0:
             tile[y + i] += tile[slope + i]

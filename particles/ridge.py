@@ -88,8 +88,9 @@ def advance(tile, scratch, size, u, stage, weight, ahead, moving, table, series,
     work = scratch[:WORK].reshape(-1, BLOCK)
     if stage >= 0:
         potential(tile, work, size, u, table, series)
-        for axis in range(int(table[0, 3])):
-            move_y(tile, 0, axis, size, scratch, (DU + axis) * BLOCK, moving, weight, ahead)
+        if moving != 0.0:
+            for axis in range(int(table[0, 3])):
+                move_y(tile, 0, axis, size, scratch, (DU + axis) * BLOCK, weight, ahead)
         move_c(tile, 0, size, scratch, U * BLOCK, weight, ahead)
     if not wanted:
         return

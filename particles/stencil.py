@@ -14,6 +14,7 @@ would cost a group as much as some of its particles.
 
 import numpy as np
 
+from particles.eights import ZERO, add_row, index_of, row_of, scaled_row, store4, store_row
 from particles.jit import finite, inlined, kernel, reduction
 from particles.moves import move_c, move_y
 from particles.tiles import AXIS, STAGE_C, STAGE_Y, WEIGHT
@@ -30,8 +31,6 @@ A, B, J = FUNCTIONS, FUNCTIONS + OF_AXIS, FUNCTIONS + 2 * OF_AXIS  # the axes
 LANES, OF_SUM = FUNCTIONS + 3 * OF_AXIS, 4 * GROUP
 WORK = LANES + 4 * OF_SUM  # 52 kB, of which two axes use half
 
-ZERO = (0.0,) * 8
-
 
 @kernel
 def advance(tile, scratch, size, u, stage, weight, ahead, moving, mesh, pieces, wanted, moments):
@@ -43,8 +42,9 @@ def advance(tile, scratch, size, u, stage, weight, ahead, moving, mesh, pieces, 
         if stage >= 0:
             place(tile, low + STAGE_Y, AXIS, count, mesh, pieces, scratch, 1)
             gather(scratch, count, u, mesh)
-            for axis in range(N):
-                move_y(tile, low, axis, count, scratch, FOUND + (4 - N + axis) * GROUP, moving, weight, ahead)
+            if moving != 0.0:
+                for axis in range(N):
+                    move_y(tile, low, axis, count, scratch, FOUND + (4 - N + axis) * GROUP, weight, ahead)
             move_c(tile, low, count, scratch, FOUND, weight, ahead)
         left = max(left, place(tile, low + STAGE_Y, AXIS, count, mesh, pieces, scratch, 0))
         if wanted:
@@ -152,8 +152,8 @@ def _pairs(work, count, to, pieces, first, scale, sign):
         even = _plus(e0, z, _plus(e1, z, _plus(e2, z, e3)))
         odd = _plus(o0, z, _plus(o1, z, _plus(o2, z, o3)))
         a, b, c, d = _plus(even, -x, odd)
-        _store4(work, at, *_plus(even, x, odd))
-        _store4(work, at + np.uint64(4), sign * d, sign * c, sign * b, sign * a)
+        store4(work, at, *_plus(even, x, odd))
+        store4(work, at + np.uint64(4), sign * d, sign * c, sign * b, sign * a)
         at += np.uint64(8)
 
 
@@ -241,7 +241,7 @@ def deposit(work, count, moments, mesh):
     if N == 1:
         for i in range(count):
             at, w = index_of(work[INDEX + i]), row_of(work, np.uint64(J + VALUE + 8 * i))
-            _store(moments, at, add_row(row_of(moments, at), work[CHARGE + i], w))
+            store_row(moments, at, add_row(row_of(moments, at), work[CHARGE + i], w))
     elif N == 2:
         stride = index_of(mesh[1, 3])
         for i in range(count):
@@ -257,54 +257,7 @@ def deposit(work, count, moments, mesh):
 
 @inlined
 def _deposit_rows(moments, at, stride, q, work, i):
-    w = _times(q, row_of(work, np.uint64(J + VALUE + 8 * i)))
+    w = scaled_row(q, row_of(work, np.uint64(J + VALUE + 8 * i)))
     for b in range(8):
-        _store(moments, at, add_row(row_of(moments, at), work[B + VALUE + 8 * i + b], w))
+        store_row(moments, at, add_row(row_of(moments, at), work[B + VALUE + 8 * i + b], w))
         at += stride
-
-
-# Rows of eight as tuples: the compiler keeps them in registers.
-
-
-@inlined
-def index_of(x):
-    """A place in an array, which a float holds; unsigned, or it would be asked whether it counts from the end."""
-    return np.uint64(np.int64(x))
-
-
-@inlined
-def row_of(u, at):
-    one = np.uint64(1)
-    a, b, c = at + one, at + np.uint64(2), at + np.uint64(3)
-    d, e, f, g = at + np.uint64(4), at + np.uint64(5), at + np.uint64(6), at + np.uint64(7)
-    return u[at], u[a], u[b], u[c], u[d], u[e], u[f], u[g]
-
-
-@inlined
-def _store(u, at, row):
-    _store4(u, at, row[0], row[1], row[2], row[3])
-    _store4(u, at + np.uint64(4), row[4], row[5], row[6], row[7])
-
-
-@inlined
-def _store4(u, at, a, b, c, d):
-    u[at], u[at + np.uint64(1)], u[at + np.uint64(2)], u[at + np.uint64(3)] = a, b, c, d
-
-
-@inlined
-def _times(s, w):
-    return s * w[0], s * w[1], s * w[2], s * w[3], s * w[4], s * w[5], s * w[6], s * w[7]
-
-
-@inlined
-def add_row(v, s, w):
-    return (
-        v[0] + s * w[0],
-        v[1] + s * w[1],
-        v[2] + s * w[2],
-        v[3] + s * w[3],
-        v[4] + s * w[4],
-        v[5] + s * w[5],
-        v[6] + s * w[6],
-        v[7] + s * w[7],
-    )

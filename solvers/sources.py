@@ -125,8 +125,9 @@ def _on_mesh(tables, at, count, features, work, values, some):
     for m in range(features.shape[0]):
         gather(work, count, features[m], tables[0])
         for k in range(4):
-            for q in range(count):
-                values[k, m, q] = work[FOUND + k * GROUP + q]
+            if k == 0 or k > 3 - at.shape[0]:
+                for q in range(count):
+                    values[k, m, q] = work[FOUND + k * GROUP + q]
 
 
 by_basis(_features, circle=_on_circle, mesh=_on_mesh)

@@ -231,6 +231,18 @@ def test_what_lies_beside_the_particles_changes_no_bit(replicas: int, n: int) ->
 
 
 @every_dimension
+def test_frozen_particles_stay_even_where_c_overflows(N: int) -> None:
+    """y keeps its bits and nothing seems to have left the box, where an unstable step carries c beyond all numbers."""
+    y, c = sample(N, 2, 70)
+    of, start = closure(N), y.copy()
+    frozen = Closure(of.basis, of.features, of.target, moving=False)
+    left = descend(frozen, y, c, np.full(70, 1 / 70), 1e80, 20, RK4)
+    assert not np.all(np.isfinite(c))
+    assert_array_equal(y, start)
+    assert_array_equal(left.left, 0)
+
+
+@every_dimension
 @pytest.mark.parametrize("n", [1, 64])
 def test_loss_never_increases(N: int, n: int) -> None:
     """The exact flow's statement for the splines' own unit, so up to rounding, not up to the fit."""
