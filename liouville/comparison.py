@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from liouville import healing, judgement, mean_field, recording, refinement, schema, simulation
+from liouville import healing, judgement, mean_field, recording, refinement, schema, simulation, warming
 from liouville.density_limit import measured_with
 from liouville.errors import InputError, RunFailed
 from liouville.healing import Study
@@ -44,6 +44,10 @@ def start(
     plan = run if isinstance(run, Plan) else Plan(run)
     sizes = _sizes(plan.run, command)
     plan.check()
+    stages = stages or Quiet()
+    if command != "simulate" and warming.wanted(plan):
+        with stages.stage("compiling, for all later starts", 1):
+            warming.compile_kernels(plan)
     plan, trials = refinement.resolved(plan) if command != "simulate" else (plan, [])
     run = plan.run
     if command != "simulate":
@@ -61,7 +65,7 @@ def start(
         accounted(writer),
         one_blas_thread(),
     ):
-        return _run(plan, command, sizes, studies, writer, stages or Quiet())
+        return _run(plan, command, sizes, studies, writer, stages)
 
 
 def resume(path: Path, *, stages: Stages | None = None) -> list[Verdict]:

@@ -70,7 +70,7 @@ def expanded(ways, field):
 
 @kernel
 def _expand(ways, field, given):
-    expand(ways, field, given, 0, given.shape[1])
+    expand(ways, field, given, np.int64(0), given.shape[1])
 
 
 @concurrent

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 from solvers.frames import Frame, SolverError, check, threads_for
 from solvers.grid import Grid
-from solvers.march import NO_POTENTIAL, SUSPECT, Fixed, Work, march, stages
-from solvers.potential import CHUNK, NO_SHARPENING, PRODUCT, layout, velocities
+from solvers.march import NO_POTENTIAL, SUSPECT, Fixed, Work, compile_parts, march, stages
+from solvers.potential import CHUNK, NO_SHARPENING, POINT, PRODUCT, layout, velocities
 from solvers.rows import LEFT, registers, rows_of, scratch
 from solvers.strong_stability import SSPRK54
 
@@ -64,11 +64,17 @@ class FiniteVolume:
         Raises SolverError on NaN, on loss of mass and when mass reaches a wall.
         """
         state = _State(self, density)
+        state.start()
         for time in times:
             with threads_for(density.size):
                 state.march(float(time))
                 frame = state.frame()
             yield frame
+
+    def compile_parts(self, density: Array) -> None:
+        """Compile half of what a march is made of, without one."""
+        state = _State(self, density)
+        compile_parts(state.fixed, state.work)
 
     def solve(self, density: Array, times: Array) -> list[Frame]:
         """All the frames of `march`."""
@@ -94,6 +100,7 @@ class _State:
             layout=where,
             rows=rows,
             filter=PRODUCT if scheme.corrections else NO_SHARPENING,
+            point=POINT,
             euler_step=SSPRK54.euler_step,
             dy=grid.dy,
             dc=grid.c.width,
@@ -117,6 +124,10 @@ class _State:
             residual=np.empty(M),
         )
         self.time, self.steps, self.dissipated, self.loss_increase = 0.0, 0, 0.0, 0.0
+        self.loss = self.dissipation = np.nan
+
+    def start(self) -> None:
+        """Loss and dissipation of the initial density, which the steps go on from."""
         _, _, _, self.loss, self.dissipation, _, _ = march(self.fixed, self.work, 0.0, 0.0, np.nan, np.nan, 0)
 
     @property

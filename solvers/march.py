@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from particles.jit import concurrent, kernel, reduction
+from particles.jit import concurrent, merged, reduction
 from solvers.grid import PAD
-from solvers.potential import POINT, Index, Layout, Velocities, differentiate, moments, potential, sharpen
+from solvers.potential import Index, Layout, Velocities, differentiate, moments, potential, sharpen
 from solvers.rows import LEFT, Rows
-from solvers.stage import advance, row_moments
+from solvers.stage import advance, advance_slab, row_moments
 from solvers.strong_stability import ShuOsher
 
 Array = NDArray[np.floating]
@@ -24,7 +24,8 @@ class Fixed(NamedTuple):
     target: Array
     layout: Layout
     rows: Rows
-    filter: Array
+    filter: Array  # of products, see `solvers.potential`
+    point: Array
     terms: Index  # (stages, 4): registers that make up a stage
     alpha: Array  # (stages, 4): their weights are alpha + dt beta
     beta: Array
@@ -75,6 +76,19 @@ def stages(scheme: ShuOsher) -> dict[str, NDArray[Any]]:
     return {"terms": terms, "alpha": alpha, "beta": beta, "slope": slope, "kept": kept, "rates": total[n]}
 
 
+def compile_parts(fixed: Fixed, work: Work) -> None:
+    """Have the compiler do half of `march`, by itself: what it calls, as another process may while this one waits."""
+    features, where, G, u = fixed.features, fixed.layout, work.G, work.registers
+    sharpen(G, where.near, where.dimension, fixed.filter, work.moments[1])
+    moments(features, G, where.padded, work.partial, False)
+    potential(features, work.residual, work.U, False)
+    differentiate(work.U, where, work.velocities, False)
+    advance_slab(
+        work.scratch[0], u, 0, 1, fixed.terms[0], np.zeros(4), 0.0, -1, 0.0, work.velocities, where, fixed.rows,
+        0, fixed.corrected, fixed.limiter, work.moments,
+    )  # fmt: skip
+
+
 @concurrent
 def march(fixed, work, time, end, loss, rate, most):
     """At most so many steps to `end`, as long as the CFL condition allows, dividing what is left evenly.
@@ -106,7 +120,7 @@ def march(fixed, work, time, end, loss, rate, most):
     return RIGHT, most, time, loss, rate, dissipated, increase
 
 
-@kernel
+@merged
 def _step(fixed, work, dt, rate):
     """One step: loss and dissipation after it, what the loss dissipated in it, and whether nothing looks wrong."""
     stages = fixed.slope.size
@@ -127,7 +141,7 @@ def _step(fixed, work, dt, rate):
     return loss, rate, lost, sound
 
 
-@kernel
+@merged
 def _measure(fixed, work):
     """Loss and dissipation from the rows' moments, which are used up; fills the residual and the velocities."""
     features, where, G, r = fixed.features, fixed.layout, work.G, work.residual
@@ -147,12 +161,12 @@ def _measure(fixed, work):
     return loss, _dissipation(fixed, work)
 
 
-@kernel
+@merged
 def _dissipation(fixed, work):
     """int c^2 |grad U|^2 rho + U^2 rho."""
     where, rows = fixed.layout, work.moments
     for k in (0, 2):
-        sharpen(rows[k], where.near, where.dimension, POINT, work.G)
+        sharpen(rows[k], where.near, where.dimension, fixed.point, work.G)
     total = _weighted(work.velocities.centre, rows[0])
     for a in range(where.dimension if fixed.moving else 0):
         total += _weighted(work.velocities.slopes[a], rows[2])
@@ -168,7 +182,7 @@ def _weighted(values, weights):
     return total
 
 
-@kernel
+@merged
 def _sound(fixed, work):
     """Whether `check` would find nothing: mass is what it was, and little of it stands in the two cells at a wall."""
     rows, where, u, dc = fixed.rows, fixed.layout, work.registers, fixed.dc
@@ -195,7 +209,7 @@ def _sound(fixed, work):
     return sound
 
 
-@kernel
+@merged
 def _total(registers, i, rows):
     """Sum of |rho| over a row."""
     total = 0.0
@@ -205,7 +219,7 @@ def _total(registers, i, rows):
     return total
 
 
-@kernel
+@merged
 def _rate(velocities, layout):
     """Largest rate at which first-order upwind empties a cell: the inverse of its largest positive Euler step."""
     average, faces, c, near = velocities.average, velocities.faces, layout.c, layout.near

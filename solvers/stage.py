@@ -27,13 +27,13 @@ def advance(
     """
     slabs = rows.sizes.size
     if slabs == 1:
-        _slab(
+        advance_slab(
             scratch[0], registers, source, target, terms, weights, step, kept, euler_step, velocities, layout, rows,
             np.int64(0), corrected, limiter, moments,
         )  # fmt: skip
     else:
         for slab in prange(slabs):
-            _slab(
+            advance_slab(
                 scratch[get_thread_id()], registers, source, target, terms, weights, step, kept, euler_step, velocities,
                 layout, rows, np.int64(slab), corrected, limiter, moments,
             )  # fmt: skip
@@ -48,7 +48,7 @@ def row_moments(registers, rows, dc, moments):
 
 
 @kernel
-def _slab(
+def advance_slab(
     room, registers, source, target, terms, weights, step, kept, euler_step, velocities, layout, rows, slab, corrected,
     limiter, moments,
 ):  # fmt: skip

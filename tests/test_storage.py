@@ -292,6 +292,21 @@ def test_completed_arrays_are_compressed_and_carry_checksums(tmp_path: Path) -> 
         assert all(a.compression == "gzip" and a.shuffle and a.fletcher32 for a in arrays)
 
 
+def test_random_numbers_are_not_compressed_but_carry_checksums(tmp_path: Path) -> None:
+    """Compression shortens what replicas leave by a sixth; it has to be a quarter."""
+    path, rng = tmp_path / "run.h5", np.random.default_rng(1)
+    with Writer.create(path, {}, [replicas()]) as writer:
+        names = writer._file[replicas().path].attrs["framed"].split()
+        shapes = [writer._file[replicas().path][name].shape for name in names]
+        written = {name: rng.normal(size=shape) for name, shape in zip(names, shapes, strict=True)}
+        writer.write(replicas().path, 0, **written)
+        writer.complete()
+    with storage.open_result(path) as file:
+        arrays = [file[replicas().path][name] for name in names]
+        assert arrays and all(a.compression is None and a.fletcher32 for a in arrays)
+        assert all(np.array_equal(a, written[name]) for a, name in zip(arrays, names, strict=True))
+
+
 def test_running_arrays_are_contiguous_and_allocated_and_committed_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "run.h5"
     Writer.create(path, {}, [density(), replicas()]).close()
