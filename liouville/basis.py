@@ -9,6 +9,7 @@ from liouville.errors import InputError
 
 Array = NDArray[np.floating]
 
+NEGLIGIBLE = 1e-15  # entries of T below this fraction of the largest are left out
 RANK = 1e-12  # singular values below this fraction of the largest count as zero
 SAMPLES = (2048, 4096, 8192)  # values of y at which the span of phi is sampled, for N = 1, 2, 3
 
@@ -28,7 +29,7 @@ def of_modes(series: Array, weights: Array) -> tuple[Array, Array]:
     signs = np.where(np.diagonal(R) < 0, -1.0, 1.0)
     features = np.zeros((R.shape[0], series.shape[1]))
     features[:, used] = signs[:, None] * R
-    return Q * signs / np.sqrt(weights)[:, None], features
+    return Q * signs / np.sqrt(weights)[:, None], _without_rounding(features)
 
 
 def of_series(series: Array, weights: Array) -> tuple[Array, Array]:
@@ -36,7 +37,7 @@ def of_series(series: Array, weights: Array) -> tuple[Array, Array]:
     size = np.full(series.shape[1], np.sqrt(0.5))
     size[0] = 1.0
     e, s, V = _decomposed(series * size, weights)
-    return e, s[:, None] * V / size
+    return e, _without_rounding(s[:, None] * V / size)
 
 
 def of_samples(
@@ -62,6 +63,11 @@ def spread(low: Array, high: Array, count: int) -> Array:
         g = (1 + g) ** (1 / (low.size + 1))
     steps = g ** -np.arange(1.0, low.size + 1)
     return np.asarray(low[:, None] + (high - low)[:, None] * ((0.5 + np.outer(steps, np.arange(count))) % 1.0))
+
+
+def _without_rounding(features: Array) -> Array:
+    """Zeros where rounding alone left something: for evenly spread x each e_j has one mode, and T hardly an entry."""
+    return np.where(np.abs(features) > NEGLIGIBLE * np.abs(features).max(initial=0.0), features, 0.0)
 
 
 def _decomposed(values: Array, weights: Array) -> tuple[Array, Array, Array]:

@@ -25,14 +25,16 @@ _MAGIC = 6755399441055744.0  # 1.5 * 2^52: adding and taking it away rounds to t
 _TURN_HIGH, _TURN_LOW = 6.2831853069365025, 2.430840202602477e-10  # 2 pi in two parts, the first of 33 bits
 
 LONGEST_TURN = 0.25
+EVEN = 14  # where SIN_SERIES says so
 
 # Polynomials in r^2 that interpolate at Chebyshev's nodes. They reach kernels as arguments, because literals would be
 # loaded again in every iteration. First sin(r/2)/r and cos(r/2) for |r| <= pi, to 2e-17; then sin(r)/r and cos(r) for
-# |r| <= LONGEST_TURN, to 1e-16.
+# |r| <= LONGEST_TURN, to 1e-16. Behind those of sin stands 1 where all modes after the first are even.
 SIN_SERIES = np.array([
     0.5, -0.020833333333333332, 0.00026041666666666206, -1.5500992063444278e-06, 5.3822889084432824e-09,
     -1.2232474067660898e-11, 1.960319931455879e-14, -2.3324666009434914e-17, 2.0763968981158023e-20,
     1.0, -0.16666666666662938, 0.008333333328559567, -0.0001984124845280886, 2.751820077874892e-06,
+    0.0,
 ])  # fmt: skip
 COS_SERIES = np.array([
     1.0, -0.12499999999999993, 0.0026041666666664926, -2.1701388888707797e-05, 9.688120030240205e-08,
@@ -54,7 +56,7 @@ def advance(tile, scratch, size, u, stage, weight, ahead, moving, sin_series, co
     else:
         descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_series)
     if wanted:
-        add_moments(tile, scratch, size, moments)
+        add_moments(tile, scratch, size, sin_series[EVEN] != 0.0, moments)
 
 
 @inlined
@@ -110,7 +112,7 @@ def descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_serie
     share = weight / length
     p, d = _cubics(-length, moving, a[0], *_three(a, modes), *_three(b, modes))
     if modes > FIRST:
-        recurrence.potential(tile, scratch, size, a, b, -length, moving)
+        recurrence.potential(tile, scratch, size, a, b, -length, moving, sin_series[EVEN] != 0.0)
         if ahead == 0.0:
             for i in range(size):
                 _finish(tile, i, scratch[U + i], scratch[DU + i])
@@ -135,8 +137,8 @@ def descend(tile, scratch, size, u, weight, ahead, moving, sin_series, cos_serie
 
 
 @inlined
-def add_moments(tile, scratch, size, moments):
-    """moments += sum_i weight_i c_i trig(y_i) at the stage's positions."""
+def add_moments(tile, scratch, size, even, moments):
+    """moments += sum_i weight_i c_i trig(y_i) at the stage's positions; of k = 5, 7, ... not where `even`."""
     modes = (moments.size - 1) // 2
     m, a1, a2, a3, b1, b2, b3 = _first_moments(tile, size)
     moments[0] += m
@@ -145,7 +147,7 @@ def add_moments(tile, scratch, size, moments):
             moments[k] += a
             moments[modes + k] += b
     if modes > FIRST:
-        recurrence.add_moments(tile, scratch, size, moments)
+        recurrence.add_moments(tile, scratch, size, even, moments)
 
 
 @inlined

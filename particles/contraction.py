@@ -2,7 +2,7 @@
 
 Four rows of the matrix at once share what is loaded of m or u, and slabs of columns stay in cache while several
 replicas pass. Slabs that no particle meets are left out. Both ways go through the same matrix, unless it is so small
-that its transpose costs nothing.
+that its transpose costs nothing. A matrix with few entries is gone through entry by entry.
 """
 
 import numpy as np
@@ -11,18 +11,24 @@ from numpy.typing import NDArray
 from particles.jit import inlined, kernel, reduction
 
 Array = NDArray[np.floating]
+Ways = tuple[Array, Array, NDArray[np.integer], Array]
 
 SMALL = 256  # numbers in the matrix, where looking for slabs takes longer than the sums
 SLAB = 512  # columns: 32 kB of four rows, with as many of several replicas
+FEW = 4  # numbers in the matrix for each that is not zero, from which on these are taken one by one
 
 
-def both_ways(matrix: Array) -> tuple[Array, Array]:
-    """What `contract` and `expand` take: the matrix (M, L) and its transpose, which is empty where it is not used.
+def both_ways(matrix: Array) -> Ways:
+    """What `contract` and `expand` take: the matrix (M, L) and its transpose, places (E, 2) and values of its entries.
 
-    Rows of zeros go up to a multiple of four.
+    The transpose is empty where it is not used, and so are the entries where they are not few. Rows of zeros go up to a
+    multiple of four.
     """
+    places = np.argwhere(matrix)
+    places = places if FEW * len(places) <= matrix.size else places[:0]
     padded = _padded(matrix)
-    return padded, _padded(matrix.T) if padded.size <= SMALL else np.zeros((0, 0))
+    transposed = _padded(matrix.T) if padded.size <= SMALL else np.zeros((0, 0))
+    return padded, transposed, places, matrix[places[:, 0], places[:, 1]]
 
 
 def _padded(matrix: Array) -> Array:
@@ -34,8 +40,10 @@ def _padded(matrix: Array) -> Array:
 @inlined
 def contract(ways, values, result):
     """result[k] = matrix values[k] for values (K, L) and result (K, M)."""
-    matrix = ways[0]
-    if matrix.size <= SMALL:
+    matrix, _, places, entries = ways
+    if entries.size > 0:
+        _entry_by_entry(places, entries, values, result, 1)
+    elif matrix.size <= SMALL:
         _small(matrix, values, result)
     else:
         _down(matrix, values, result)
@@ -44,11 +52,22 @@ def contract(ways, values, result):
 @inlined
 def expand(ways, values, result, first, end):
     """result[k] = matrix' values[k] for values (K, M) and result (K, L), at least in columns first ... end - 1."""
-    matrix, transposed = ways
-    if matrix.size <= SMALL:
+    matrix, transposed, places, entries = ways
+    if entries.size > 0:
+        _entry_by_entry(places, entries, values, result, 0)
+    elif matrix.size <= SMALL:
         _small(transposed, values, result)
     else:
         _up(matrix, values, result, first, end)
+
+
+@kernel
+def _entry_by_entry(places, entries, values, result, source):
+    """source : which of the two numbers of a place is that of `values`."""
+    result[:] = 0.0
+    for k in range(result.shape[0]):
+        for e in range(entries.size):
+            result[k, places[e, 1 - source]] += entries[e] * values[k, places[e, source]]
 
 
 @reduction

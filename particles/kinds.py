@@ -26,7 +26,10 @@ def tables(closure: Closure) -> tuple[Array, Array]:
         return closure.basis.mesh, pieces()
     if isinstance(closure.basis, Ridge):
         return closure.basis.table, closure.basis.series
-    return block.SIN_SERIES, block.COS_SERIES
+    modes, series = closure.basis.modes, block.SIN_SERIES.copy()
+    used = np.any(closure.features != 0.0, axis=0)
+    series[block.EVEN] = not np.any(used[3 : modes + 1 : 2] | used[modes + 3 :: 2])
+    return series, block.COS_SERIES
 
 
 def chosen(tables: Any, circle: Kernel, mesh: Kernel, nodes: Kernel | None = None) -> Kernel:

@@ -4,6 +4,8 @@ U = P(cos y) + sin y Q(cos y) with P = sum a_k T_k and Q = sum b_k U_(k-1) by Cl
 to the first, p_k = a_k + 2x p_(k+1) - p_(k+2), and its derivative in x = cos y, of which DP and DQ are the half.
 Several modes at once stay in registers; between the groups the last two numbers of each kind lie in the scratch.
 Products and sums are equally many: processors that do both in a cycle take half of it for each.
+
+Where all modes after the first are even, as those of max(0, cos y), they are half as many modes of the angle 2y.
 """
 
 from particles.jit import inlined, kernel, reduction
@@ -11,7 +13,8 @@ from particles.tiles import BLOCK, COS, SIN, STAGE_C, WEIGHT
 
 FIRST, NEXT = 3, 4  # modes whose moments `block` has, and those that are gone through together after them
 
-# Rows of a scratch, whose first is the caller's: 2 cos y, and what was reached, for U and for the moments.
+# Rows of a scratch, whose first is the caller's: twice the cosine of y, or of 2y, and what was reached, for U and for
+# the moments.
 TWICE = BLOCK
 P, P1, DP, DP1, Q, Q1, DQ, DQ1 = (row * BLOCK for row in range(2, 10))
 U, DU = P, Q
@@ -20,23 +23,30 @@ SCRATCH = 10 * BLOCK
 
 
 @inlined
-def potential(tile, scratch, size, a, b, factor, moving):
+def potential(tile, scratch, size, a, b, factor, moving, even):
     """factor U and factor moving U' at cos y, sin y of a tile, into the rows U and DU.
 
-    a, b : (modes + 1,), coefficients of cos ky and of sin ky, b[0] is not used.
+    a, b : (modes + 1,), coefficients of cos ky and of sin ky, b[0] is not used.  even : whether those of k = 3, 5, ...
+    are 0.
     """
-    modes = a.size - 1
+    step = 2 if even else 1
+    modes = (a.size - 1) // step
     last = (modes - 1) // NEXT * NEXT + 1
-    _last_modes(tile, scratch, size, *_four(a, last, modes), *_four(b, last, modes))
+    angle = (0.0, 4.0, -2.0) if even else (2.0, 0.0, 0.0)
+    _last_modes(tile, scratch, size, *angle, *_four(a, last, modes, step), *_four(b, last, modes, step))
     for k in range(last - NEXT, 0, -NEXT):
-        _previous_modes(scratch, size, *_four(a, k, modes), *_four(b, k, modes))
-    _close(tile, scratch, size, a[0], factor, moving)
+        _previous_modes(scratch, size, *_four(a, k, modes, step), *_four(b, k, modes, step))
+    if even:
+        _close_even(tile, scratch, size, a[0], a[1], b[1], factor, moving)
+    else:
+        _close(tile, scratch, size, a[0], factor, moving)
 
 
 @kernel
-def _last_modes(tile, scratch, size, a1, a2, a3, a4, b1, b2, b3, b4):
+def _last_modes(tile, scratch, size, p, q, r, a1, a2, a3, a4, b1, b2, b3, b4):
+    """p, q, r : twice the cosine is (p + q cos y) cos y + r."""
     for i in range(size):
-        x = scratch[TWICE + i] = 2.0 * tile[COS + i]
+        x = scratch[TWICE + i] = (p + q * tile[COS + i]) * tile[COS + i] + r
         scratch[P + i], scratch[P1 + i], scratch[DP + i], scratch[DP1 + i] = _back(
             x, 0.0, 0.0, 0.0, 0.0, a1, a2, a3, a4
         )
@@ -81,17 +91,48 @@ def _close(tile, scratch, size, constant, factor, moving):
         scratch[DU + i] = (factor * moving) * turned
 
 
+@kernel
+def _close_even(tile, scratch, size, constant, a1, b1, factor, moving):
+    """The same where the recurrence was that of 2y, with the first mode of y beside."""
+    for i in range(size):
+        c, s, x, p, q = tile[COS + i], tile[SIN + i], 0.5 * scratch[TWICE + i], scratch[P + i], scratch[Q + i]
+        twice = 2.0 * s * c
+        value = (((constant - scratch[P1 + i]) + x * p) + twice * q) + (a1 * c + (b1 * s + 0.0))
+        slope = 0.5 * p + (x * scratch[DP + i] - scratch[DP1 + i])
+        turned = (x * q + 0.0) - 2.0 * twice * (slope + twice * scratch[DQ + i])
+        scratch[U + i] = factor * value
+        scratch[DU + i] = (factor * moving) * (2.0 * turned + (b1 * c - (a1 * s + 0.0)))
+
+
 @inlined
-def add_moments(tile, scratch, size, moments):
+def add_moments(tile, scratch, size, even, moments):
     """Those after the first: cos (k+1)y = 2 cos y cos ky - cos (k-1)y, the same for sin, all times the charge."""
     modes = (moments.size - 1) // 2
-    _start_moments(tile, scratch, size)
-    for k in range(FIRST + 1, modes + 1, NEXT):
+    if even:
+        _start_even_moments(tile, scratch, size)
+    else:
+        _start_moments(tile, scratch, size)
+    step, begin = (2, 4) if even else (1, FIRST + 1)
+    for k in range(begin, modes + 1, step * NEXT):
         a1, a2, a3, a4, b1, b2, b3, b4 = _next_moments(scratch, size)
-        for m, a, b in ((k, a1, b1), (k + 1, a2, b2), (k + 2, a3, b3), (k + 3, a4, b4)):
+        for j, a, b in ((0, a1, b1), (1, a2, b2), (2, a3, b3), (3, a4, b4)):
+            m = k + step * j
             if m <= modes:
                 moments[m] += a
                 moments[modes + m] += b
+
+
+@kernel
+def _start_even_moments(tile, scratch, size):
+    """The same of 2y: cos and sin of it and of 0."""
+    for i in range(size):
+        c, s, charge = tile[COS + i], tile[SIN + i], tile[WEIGHT + i] * tile[STAGE_C + i]
+        half = 2.0 * c * c - 1.0
+        scratch[TWICE + i] = 2.0 * half
+        scratch[CK1 + i] = charge
+        scratch[SK1 + i] = 0.0
+        scratch[CK + i] = charge * half
+        scratch[SK + i] = charge * (2.0 * s * c)
 
 
 @kernel
@@ -134,7 +175,7 @@ def _next_moments(scratch, size):
 
 
 @inlined
-def _four(a, k, modes):
-    """Coefficients of four modes from k on, 0 beyond the last."""
-    second, third = (a[k + 1] if k < modes else 0.0), (a[k + 2] if k + 1 < modes else 0.0)
-    return a[k], second, third, (a[k + 3] if k + 2 < modes else 0.0)
+def _four(a, k, modes, step):
+    """Coefficients of four modes from k on, of those `step` apart; 0 beyond the last."""
+    second, third = (a[step * (k + 1)] if k < modes else 0.0), (a[step * (k + 2)] if k + 1 < modes else 0.0)
+    return a[step * k], second, third, (a[step * (k + 3)] if k + 2 < modes else 0.0)

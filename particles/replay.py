@@ -44,4 +44,4 @@ def advance(y, c, weight, scratch, u, stage, dt, a, b, moving, sin, cos, moments
         for i in range(size):
             y[i] = tile[Y + i]
             c[i] = tile[C + i]
-    block.add_moments(tile, scratch, size, moments)
+    block.add_moments(tile, scratch, size, False, moments)

@@ -95,6 +95,24 @@ def test_any_number_of_modes_moves_particles_by_the_potential(modes: int) -> Non
     assert_allclose(at[1][0], c - 0.1 * (values @ u), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("modes", [4, 5, 6, 9, 10, 12, 33])
+def test_even_modes_are_those_of_twice_the_angle(modes: int) -> None:
+    """The first and even modes, against the same with a mode between that does nothing but be there."""
+    rng = np.random.default_rng(modes)
+    k = np.concatenate([np.arange(modes + 1), np.arange(1, modes + 1)])
+    features = rng.normal(size=(5, k.size)) / (1 + k**2) * ((k < 2) | (k % 2 == 0))
+    y, c, target = rng.uniform(0, 7, (2, 1, 300)), rng.normal(size=(2, 300)), rng.normal(size=5)
+    results = []
+    for odd in (0.0, 1e-300):
+        features[0, 3] = odd
+        at_y, at_c = y.copy(), c.copy()
+        moved = run(at_y, at_c, 0.05, 10, of=Closure(Trigonometric(modes), features.copy(), target))
+        results.append((at_y, at_c, moved.coefficients))
+    assert not np.array_equal(results[0][0], y)
+    for even, every in zip(*results, strict=True):
+        assert_allclose(even, every, rtol=0, atol=2e-14)
+
+
 @both_schemes
 def test_coefficients_and_kept_particles_are_those_along_the_way(tableau: Tableau) -> None:
     y, c = sample(4, 3, 300)
