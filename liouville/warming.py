@@ -28,15 +28,19 @@ from solvers.grid import Axis, Grid, circle
 
 Array = NDArray[np.floating]
 
-CELLS = 32  # of every axis, at least
+CELLS = 32  # of either axis, at least
 READY = b"ready\n"
 START = [sys.executable, "-c", "from liouville import warming; warming.assist()"]
 
 
 def wanted(plan: Plan) -> bool:
-    """Whether a comparison has to compile, and there is another core to share it with."""
+    """Whether a run has so much to compile that it is worth sharing, and there is another core to share it with.
+
+    With more axes of y than one even a tiny run takes half a minute.
+    """
     alone = plan.made is not None or team().size > 1 or numba.get_num_threads() == 1
-    return not (alone or _cached()) and plan.run.solver.scheme == "finite-volume"
+    grid = plan.run.solver.scheme == "finite-volume" and plan.problem.dimension == 1
+    return grid and not alone and not _cached()
 
 
 def compile_kernels(plan: Plan) -> bool:
@@ -97,13 +101,13 @@ def _tiny(run: RunFile) -> RunFile:
 
 
 def _cells(plan: Plan) -> tuple[int, ...]:
-    return (max(CELLS, 8 * plan.problem.modes),) * plan.problem.dimension + (CELLS,)
+    return max(CELLS, 8 * plan.problem.modes), CELLS
 
 
 def _finite_volumes(plan: Plan) -> tuple[FiniteVolume, Array]:
     """The scheme on a small grid, and a density there."""
-    cells, on_circle = _cells(plan), plan.problem.unit.circle
-    on = Grid(tuple(circle(n) if on_circle else Axis(-1.0, 1.0, n) for n in cells[:-1]), Axis(-1.0, 1.0, cells[-1]))
+    Ny, Nc = _cells(plan)
+    on = Grid((circle(Ny) if plan.problem.unit.circle else Axis(-1.0, 1.0, Ny),), Axis(-1.0, 1.0, Nc))
     scheme = mean_field.scheme(plan, on)
     assert isinstance(scheme, FiniteVolume)
     return replace(scheme, tail=np.inf), plan.problem.initial.cell_averages(on)

@@ -24,8 +24,8 @@ def both_ways(matrix: Array) -> Ways:
     The transpose is empty where it is not used, and so are the entries where they are not few. Rows of zeros go up to a
     multiple of four.
     """
-    places = np.argwhere(matrix)
-    places = places if FEW * len(places) <= matrix.size else places[:0]
+    few = FEW * np.count_nonzero(matrix) <= matrix.size
+    places = np.argwhere(matrix) if few else np.empty((0, 2), int)
     padded = _padded(matrix)
     transposed = _padded(matrix.T) if padded.size <= SMALL else np.zeros((0, 0))
     return padded, transposed, places, matrix[places[:, 0], places[:, 1]]

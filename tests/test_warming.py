@@ -11,7 +11,7 @@ from liouville import runfile, warming
 from liouville.plan import Plan
 
 
-@pytest.mark.parametrize("problem", ["flat-fourier", "tanh-plane"])
+@pytest.mark.parametrize("problem", ["flat-fourier", "gaussian-mixture"])
 def test_two_processes_get_to_the_end_of_their_halves(problem: str) -> None:
     assert warming.compile_kernels(Plan(runfile.load(problem)))
 
@@ -29,6 +29,7 @@ def test_what_is_in_the_cache_is_not_compiled_again(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("numba.get_num_threads", lambda: 2)
     assert warming.wanted(plan)
     assert not warming.wanted(plan.with_solver(scheme="semi-lagrangian"))
+    assert not warming.wanted(Plan(runfile.load("tanh-plane")))
     monkeypatch.setattr(warming, "_cached", lambda: True)
     assert not warming.wanted(plan)
 
