@@ -5,6 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from numpy.typing import NDArray
 
+from liouville.problem import Problem
+from liouville.runfile import load
 from particles.contraction import SLAB, both_ways, contract, expand
 from particles.jit import kernel
 
@@ -32,6 +34,35 @@ def test_both_ways_are_products_with_the_matrix(M: int, L: int, K: int) -> None:
     up(both_ways(matrix), r, expanded, 0, L)
     assert_allclose(found, m @ matrix.T, rtol=0, atol=1e-15 * L * 16)
     assert_allclose(expanded, r @ matrix, rtol=0, atol=1e-15 * M * 16)
+
+
+@pytest.mark.parametrize(("name", "atol"), [("von-mises", 5e-12), ("relu-circle", 2e-14), ("flat-fourier", 2e-14)])
+def test_few_entries_are_gone_through_one_by_one(name: str, atol: float) -> None:
+    """On evenly spread x a feature has a mode or two; most of what rounding left is gone, and phi is the same.
+
+    But for what is cut at the rank of von-mises.
+    """
+    problem = Problem.build(load(name).problem)
+    features = problem.closure.features
+    entries = both_ways(features)[3]
+    assert features.shape[0] <= entries.size == np.count_nonzero(features) <= 3 * features.shape[0]
+    y = np.linspace(0.0, 6.0, 50)
+    assert_allclose(problem.basis @ problem.features(y[None]).T, series(problem, y), rtol=0, atol=atol)
+    rng = np.random.default_rng(3)
+    m, r = rng.standard_normal((2, features.shape[1])), rng.standard_normal((2, features.shape[0]))
+    found, expanded = np.full(r.shape, np.nan), np.full(m.shape, np.nan)
+    down(both_ways(features), m, found)
+    up(both_ways(features), r, expanded, 0, 0)
+    assert_allclose(found, m @ features.T, rtol=0, atol=1e-14)
+    assert_allclose(expanded, r @ features, rtol=0, atol=1e-14)
+
+
+def series(problem: Problem, y: Array) -> Array:
+    """phi at the nodes of mu and y, mode by mode, (P, n)."""
+    a = problem.unit.amplitudes
+    k = np.arange(1, a.size)
+    phase = np.multiply.outer(problem.x, np.ones(y.size)) - y
+    return np.asarray(a[0] + 2 * np.einsum("k,kpn->pn", a[1:], np.cos(np.multiply.outer(k, phase))))
 
 
 @pytest.mark.parametrize(("M", "L"), SHAPES)
