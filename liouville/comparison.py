@@ -45,7 +45,7 @@ def start(
     sizes = _sizes(plan.run, command)
     plan.check()
     stages = stages or Quiet()
-    if command != "simulate" and warming.wanted(plan):
+    if command != "simulate" and (force or not path.exists()) and warming.wanted(plan):
         with stages.stage("compiling, for all later starts", 1):
             warming.compile_kernels(plan)
     plan, trials = refinement.resolved(plan) if command != "simulate" else (plan, [])

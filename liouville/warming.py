@@ -22,7 +22,7 @@ from liouville import mean_field, simulation
 from liouville.plan import Plan
 from liouville.runfile import RunFile, dump, parse
 from particles import team
-from particles.guided import _replicas
+from particles.guided import guide_replicas
 from solvers.finite_volume import FiniteVolume
 from solvers.grid import Axis, Grid, circle
 
@@ -30,7 +30,8 @@ Array = NDArray[np.floating]
 
 CELLS = 32  # of either axis, at least
 READY = b"ready\n"
-START = [sys.executable, "-c", "from liouville import warming; warming.assist()"]
+START = [sys.executable, "-P", "-c", "from liouville import warming; warming.assist()"]  # -P: not the user's modules
+LAST: Any = guide_replicas  # of what the other process compiles
 
 
 def wanted(plan: Plan) -> bool:
@@ -40,7 +41,7 @@ def wanted(plan: Plan) -> bool:
     """
     alone = plan.made is not None or team().size > 1 or numba.get_num_threads() == 1
     grid = plan.run.solver.scheme == "finite-volume" and plan.problem.dimension == 1
-    return grid and not alone and not _cached()
+    return grid and not alone and not cached(LAST)
 
 
 def compile_kernels(plan: Plan) -> bool:
@@ -63,7 +64,7 @@ def compile_kernels(plan: Plan) -> bool:
             ready = other.stdout.readline() == READY
             scheme.solve(density, plan.times)
             return ready and other.wait() == 0
-        except (OSError, ValueError, RuntimeError):  # it has ended, or the run itself will say what is wrong
+        except Exception:  # the other has ended, or the run itself will say what is wrong
             return False
         finally:
             other.kill()
@@ -86,11 +87,11 @@ def assist() -> None:
         pass
 
 
-def _cached() -> bool:
-    """Whether a kernel of the last half was compiled from the source that is there now."""
-    last: Any = _replicas
-    source, folder = Path(last.py_func.__code__.co_filename), Path(last.stats.cache_path)
-    return any(index.stat().st_mtime >= source.stat().st_mtime for index in folder.glob("guided._replicas-*.nbi"))
+def cached(kernel: Any) -> bool:
+    """Whether a kernel was compiled, for whatever types, since its source last changed."""
+    source, folder = Path(kernel.py_func.__code__.co_filename), Path(kernel.stats.cache_path)
+    indices = folder.glob(f"{source.stem}.{kernel.py_func.__name__}-*.nbi")
+    return any(index.stat().st_mtime >= source.stat().st_mtime for index in indices)
 
 
 def _tiny(run: RunFile) -> RunFile:

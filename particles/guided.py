@@ -29,7 +29,7 @@ def guide(y, c, w, ways, given, scheme, tables, run, tile, spread, out, share):
     parts = -(-blocks // chunk)
     span = (first, last, chunk, record, kept, base)
     if not spread:
-        work = partial(_replicas, y, c, w, ways, given, scheme, tables, span, (parts, count), tile, out)
+        work = partial(guide_replicas, y, c, w, ways, given, scheme, tables, span, (parts, count), tile, out)
         over_threads(work, len(c))
         return
     moments, all_parts = np.empty((count, L)), np.empty((share.chunks, L))
@@ -74,7 +74,7 @@ def _expand(ways, field, given):
 
 
 @concurrent
-def _replicas(y, c, w, ways, given, scheme, tables, span, shape, size, out, begin, end):
+def guide_replicas(y, c, w, ways, given, scheme, tables, span, shape, size, out, begin, end):
     """The replicas begin, ..., end - 1, one after the other."""
     (parts, count), base, L = shape, span[5], given.shape[1]
     tile, scratch = np.zeros((1, size)), np.empty(passes.SCRATCH)

@@ -6,7 +6,8 @@ from engines import FLAT, TARGET, UNIT, Array, orders, psi, sample, threads, two
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import solve_ivp
 
-from particles import EULER, RK4, Closure, Descent, Tableau, Trigonometric, descend, descent
+from particles import EULER, RK4, Closure, Descent, Tableau, Trigonometric, block, descend, descent
+from particles.kinds import tables
 
 EPS = np.finfo(float).eps
 both_schemes = pytest.mark.parametrize("tableau", [EULER, RK4], ids=["euler", "rk4"])
@@ -105,6 +106,7 @@ def test_even_modes_are_those_of_twice_the_angle(modes: int) -> None:
     results = []
     for odd in (0.0, 1e-300):
         features[0, 3] = odd
+        assert tables(Closure(Trigonometric(modes), features, target))[0][block.EVEN] == (odd == 0.0)
         at_y, at_c = y.copy(), c.copy()
         moved = run(at_y, at_c, 0.05, 10, of=Closure(Trigonometric(modes), features.copy(), target))
         results.append((at_y, at_c, moved.coefficients))
